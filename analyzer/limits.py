@@ -1,0 +1,44 @@
+"""Every bound on what is kept, with its reason. Reaching one is visible in the result; counting never stops at one."""
+
+HEADER_BLOCK = 64 << 10
+"""Bytes of one HTTP/1.1 header block; servers refuse far smaller ones (nginx 32 KiB, Apache 8 KiB a field)."""
+
+HELD_BEFORE_ANSWER = 1 << 20
+"""Bytes a client may send between its upgrade request and the answer, kept until the answer says what they are."""
+
+HELD_SEGMENTS_BYTES = 4 << 20
+"""Bytes of one direction kept beyond a hole: more than a receive window that a host grants by default (Linux 6 MiB
+at the most, rarely above 3 MiB in use)."""
+
+LOST_AFTER_PACKETS = 500
+"""Packets of the flow, after its peer acknowledged past a hole, until the hole counts as lost."""
+
+LOST_AFTER_SECONDS = 30
+"""Capture time, after its peer acknowledged past a hole, until the hole counts as lost."""
+
+LINGER_SECONDS = 60
+"""Capture time that an ended flow is kept for late packets: one maximum segment lifetime as hosts use it."""
+
+INFLATED_MESSAGE = 64 << 20
+"""Bytes that one compressed message may inflate to; a bomb makes 100 MB of 100 KB."""
+
+COMPRESSED_MESSAGE = 64 << 20
+"""Compressed bytes of one message that are kept until it is whole."""
+
+OUTSTANDING_PINGS = 1000
+"""Unanswered Pings of one side kept for pairing with their Pongs."""
+
+CLOSES_KEPT = 1000
+"""Close frames of one side kept as rows; a peer sends one."""
+
+FRAGMENTS_BYTES = 16 << 20
+"""Bytes of IP fragments kept until their datagrams are whole; an end host keeps 4 MiB (Linux ipfrag_high_thresh)."""
+
+FRAGMENTS_SECONDS = 60
+"""Capture time that an incomplete datagram is kept (RFC 8200 4.5: 60 seconds)."""
+
+NESTED_TUNNELS = 8
+"""Encapsulations inside each other that are unwrapped."""
+
+POINTS_SAMPLE = 32 << 20
+"""Bytes read from the beginning of each file to tell whether files are different points of capture."""

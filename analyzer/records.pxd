@@ -1,0 +1,113 @@
+# C types of the records that the stages share; what each field means stands in records.py.
+
+cdef class Packet:
+    cdef public const unsigned char[::1] data
+    cdef public Py_ssize_t start, stop
+    cdef public long long wire_length, time, number
+    cdef public int file, point, link_type
+
+cdef class Segment:
+    cdef public int version
+    cdef public unsigned long long source_high, source_low, destination_high, destination_low
+    cdef public int source_port, destination_port
+    cdef public unsigned int sequence, acknowledgment
+    cdef public int window, flags, time_to_live
+    cdef public Py_ssize_t start, stop
+    cdef public long long length
+
+cdef class PacketReader:
+    cpdef void packet(self)
+
+cdef class SegmentReader:
+    cpdef void segment(self)
+
+cdef class Reader:
+    cpdef void data(self, Py_ssize_t start, Py_ssize_t stop)
+    cpdef void gap(self, long long size, bint cut)
+    cpdef void end(self, int how)
+
+cdef class Source:
+    cdef public Reader reader
+    cdef public long long skip, offset
+    cpdef long long transport_offset(self, long long offset)
+
+cdef class Half(Source):
+    cdef public Flow flow
+    cdef public Half peer
+    cdef public bint known, acknowledges, syn, finished
+    cdef public unsigned int initial, next, acknowledgment
+    cdef public long long packets, captured_bytes, duplicate_bytes, conflicting_bytes, lost_bytes, cut_bytes
+    cdef public long long skipped_bytes, retransmissions, held_bytes
+    cdef public long long fin_time, reset_time, fin_offset
+    cdef public int time_to_live
+    cdef public list held
+    cdef public long long hole_packet, hole_time
+
+cdef class Flow:
+    cdef public int version, point, low_port, high_port
+    cdef public unsigned long long low_high, low_low, high_high, high_low
+    cdef public Half low, high, opener
+    cdef public long long packets, start, last_time, first_packet, last_packet
+    cdef public int first_file, last_file
+    cdef public int end_how
+    cdef public Half end_by
+    cdef public long long end_time
+    cdef public bint complete
+    cdef public object opening
+    cdef public list connections
+
+cdef class Close:
+    cdef public Side sender
+    cdef public int code
+    cdef public bytes reason
+    cdef public long long time, packet, begin, end, size
+    cdef public int file
+    cdef public bint cut, peer_close_acknowledged, after_peer_fin, after_peer_reset
+
+cdef class Side:
+    cdef public Connection connection
+    cdef public Side peer
+    cdef public bint is_client
+    cdef public Source source
+    cdef public Half half
+    cdef public long long frames, messages, bytes, wire_bytes, largest, last_frame
+    cdef public long long pings, unanswered_pings, frame_bytes, unread_bytes, over_limit_bytes
+    cdef public bint exact, broken
+    cdef public list closes, outstanding_pings, round_trips
+    cdef public bint deflate, takeover
+    cdef public int window_bits
+
+cdef class Connection:
+    cdef public long long number
+    cdef public Flow flow
+    cdef public Side client, server
+    cdef public str client_basis, opening, http, host, path, origin, user_agent, subprotocol, extensions
+    cdef public str forwarded_for, offered_subprotocols, offered_extensions
+    cdef public long long http_stream, http_status
+    cdef public long long opened, recognised
+    cdef public long long handshake_bytes_client, handshake_bytes_server
+    cdef public long long ending, ending_last_client, ending_last_server
+    cdef public int end_how
+    cdef public Side end_by
+    cdef public long long end_time
+
+cdef class Frame:
+    cdef public Side sender
+    cdef public bint fin, masked
+    cdef public int rsv, opcode
+    cdef public unsigned long long length
+    cdef public long long captured, stream_offset, message, time, packet
+    cdef public int file
+
+cdef class Message:
+    cdef public Side sender
+    cdef public long long number, time, packet, end, frames, wire_bytes, bytes
+    cdef public int file, opcode, valid
+    cdef public bint compressed
+    cdef public bytes payload
+
+cdef class Observer:
+    cpdef void frame(self, Frame frame)
+    cpdef void message(self, Message message)
+    cpdef void close(self, Close close)
+    cpdef void connection(self, Connection connection)

@@ -1,0 +1,360 @@
+"""The records that the stages share: what one stage fills and the next one reads.
+
+They hold facts and no rules. Fields are C fields in the compiled build (records.pxd). Times are integer
+nanoseconds since 1970 UTC, NO_TIME where there is none; other missing numbers are MISSING.
+"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    import cython
+
+NO_TIME = -(1 << 63)  # the bit pattern that numpy and pandas take for NaT
+MISSING = -(1 << 63)
+END_CAPTURE, END_FIN, END_RST, END_STREAM, END_STREAM_RESET, END_GOAWAY = range(6)
+
+
+class Packet:
+    """The packet in hand. One object a run, overwritten by the capture stage for every packet.
+
+    data: the buffer; start, stop: the captured bytes of this packet in it; wire_length: bytes it had on the wire;
+    number: from 1 within its file; file: index of the file; point: index of the capture point;
+    link_type: of its interface (LINKTYPE_ registry of tcpdump.org), without FCS bits.
+    A stage that hands on bytes of another buffer (reassembled, decrypted) sets `data` for that call and sets it back.
+    """
+
+    def __init__(self) -> None:
+        self.data: cython.const[cython.uchar][::1] = b""
+        self.start: cython.Py_ssize_t = 0
+        self.stop: cython.Py_ssize_t = 0
+        self.wire_length: cython.longlong = 0
+        self.time: cython.longlong = NO_TIME
+        self.number: cython.longlong = 0
+        self.file: cython.int = 0
+        self.point: cython.int = 0
+        self.link_type: cython.int = 0
+
+
+class Segment:
+    """The TCP segment in hand (RFC 9293 3.1), filled by the packet stage. One object a run.
+
+    version: 4 or 6. Addresses are 128-bit numbers in two halves (IPv4: high 0, low the 32 bits).
+    flags: the low eight flag bits (FIN 1, SYN 2, RST 4, PSH 8, ACK 16, URG 32). start, stop: captured payload in
+    Packet.data; length: payload bytes on the wire, more than stop - start where the snapshot length cut it.
+    """
+
+    def __init__(self) -> None:
+        self.version: cython.int = 0
+        self.source_high: cython.ulonglong = 0
+        self.source_low: cython.ulonglong = 0
+        self.destination_high: cython.ulonglong = 0
+        self.destination_low: cython.ulonglong = 0
+        self.source_port: cython.int = 0
+        self.destination_port: cython.int = 0
+        self.sequence: cython.uint = 0
+        self.acknowledgment: cython.uint = 0
+        self.window: cython.int = 0
+        self.flags: cython.int = 0
+        self.time_to_live: cython.int = 0
+        self.start: cython.Py_ssize_t = 0
+        self.stop: cython.Py_ssize_t = 0
+        self.length: cython.longlong = 0
+
+
+class PacketReader:
+    """Who takes the packets that the capture stage reads."""
+
+    def packet(self) -> cython.void:
+        """Take the packet in hand (the shared Packet)."""
+
+
+class SegmentReader:
+    """Who takes the TCP segments that the packet stage decodes."""
+
+    def segment(self) -> cython.void:
+        """Take the segment in hand (the shared Segment and Packet)."""
+
+
+class Reader:
+    """Who takes one direction's bytes in order, whatever carried them (TCP, TLS, HTTP/2)."""
+
+    def data(self, start: cython.Py_ssize_t, stop: cython.Py_ssize_t) -> cython.void:
+        """Take the bytes Packet.data[start:stop]; they follow what came before."""
+
+    def gap(self, size: cython.longlong, cut: cython.bint) -> cython.void:
+        """`size` bytes that the capture never had; cut: the snapshot length cut them, else they were lost."""
+
+    def end(self, how: cython.int) -> cython.void:
+        """No more bytes come: END_FIN, END_RST, ..., or END_CAPTURE when the capture or the flow's record ended."""
+
+
+class Source:
+    """One direction of ordered bytes, seen from its reader.
+
+    reader: who takes the bytes now; a reader may put another in its place.
+    skip: bytes that the reader wants passed over unread; the source counts them down.
+    offset: during Reader.data, the stream offset of the byte at `start` (bytes before it, gaps included).
+    """
+
+    def __init__(self) -> None:
+        self.reader: Reader | None = None
+        self.skip: cython.longlong = 0
+        self.offset: cython.longlong = 0
+
+    def transport_offset(self, offset: cython.longlong) -> cython.longlong:
+        """The TCP stream offset of the byte that carried this source's byte at `offset`."""
+        return offset
+
+
+class Half(Source):
+    """One direction of a TCP connection: what its sender sent.
+
+    known: `next` is set; syn: its SYN was seen (with `initial`); acknowledges: it has sent an ACK (the furthest in
+    `acknowledgment`); finished: its FIN is in order or its end was told to the reader.
+    next: the sequence number expected; fin_offset: stream offset of its FIN, MISSING if none was seen.
+    captured_bytes: payload bytes in the capture, of which duplicate_bytes had come before (conflicting_bytes of them
+    with another value); skipped_bytes: passed over at the reader's wish.
+    lost_bytes: never captured; cut_bytes: cut off by the snapshot length.
+    held: segments beyond a hole, ordered, None if none; hole_packet, hole_time: when the peer acknowledged past it.
+    """
+
+    def __init__(self, flow: Flow) -> None:
+        self.reader: Reader | None = None
+        self.skip: cython.longlong = 0
+        self.offset: cython.longlong = 0
+        self.flow: Flow = flow
+        self.peer: Half | None = None
+        self.known: cython.bint = False
+        self.acknowledges: cython.bint = False
+        self.syn: cython.bint = False
+        self.finished: cython.bint = False
+        self.initial: cython.uint = 0
+        self.next: cython.uint = 0
+        self.acknowledgment: cython.uint = 0
+        self.packets: cython.longlong = 0
+        self.captured_bytes: cython.longlong = 0
+        self.duplicate_bytes: cython.longlong = 0
+        self.conflicting_bytes: cython.longlong = 0
+        self.lost_bytes: cython.longlong = 0
+        self.cut_bytes: cython.longlong = 0
+        self.skipped_bytes: cython.longlong = 0
+        self.retransmissions: cython.longlong = 0
+        self.held_bytes: cython.longlong = 0
+        self.fin_time: cython.longlong = NO_TIME
+        self.reset_time: cython.longlong = NO_TIME
+        self.fin_offset: cython.longlong = MISSING
+        self.time_to_live: cython.int = -1
+        self.held: list[tuple[int, bytes, int]] | None = None
+        self.hole_packet: cython.longlong = 0
+        self.hole_time: cython.longlong = NO_TIME
+
+
+class Flow:
+    """One TCP connection. Of its two ends the one with the smaller (address, port) is `low`.
+
+    opener: the half whose SYN (without ACK) opened it, None if not captured.
+    start, last_time: of its first and last packet. end_how: END_FIN or END_RST by what came first in stream order,
+    else END_CAPTURE; end_by: whose; end_time: the later of the two FINs, or the RST, NO_TIME while open.
+    opening: the upgrade stage's state; connections: the WebSocket connections recognised on it, in order.
+    """
+
+    def __init__(self) -> None:
+        self.version: cython.int = 0
+        self.point: cython.int = 0
+        self.low_port: cython.int = 0
+        self.high_port: cython.int = 0
+        self.low_high: cython.ulonglong = 0
+        self.low_low: cython.ulonglong = 0
+        self.high_high: cython.ulonglong = 0
+        self.high_low: cython.ulonglong = 0
+        self.low: Half = Half(self)
+        self.high: Half = Half(self)
+        self.low.peer = self.high
+        self.high.peer = self.low
+        self.opener: Half | None = None
+        self.packets: cython.longlong = 0
+        self.start: cython.longlong = NO_TIME
+        self.last_time: cython.longlong = NO_TIME
+        self.first_packet: cython.longlong = 0
+        self.last_packet: cython.longlong = 0
+        self.first_file: cython.int = 0
+        self.last_file: cython.int = 0
+        self.end_how: cython.int = END_CAPTURE
+        self.end_by: Half | None = None
+        self.end_time: cython.longlong = NO_TIME
+        self.complete: cython.bint = False
+        self.opening: object = None
+        self.connections: list[Connection] | None = None
+
+
+class Close:
+    """One Close frame (RFC 6455 5.5.1).
+
+    code: 0 when the body was empty, MISSING when its bytes were not captured or the body was one byte long;
+    reason: the bytes after the code, as sent; size: the declared body length; cut: part of the body was not captured.
+    begin, end: TCP stream offsets of its first byte and of the byte after its last one.
+    peer_close_acknowledged: the sender's segments had by then acknowledged the start of the peer's first Close.
+    """
+
+    def __init__(self, sender: Side) -> None:
+        self.sender: Side = sender
+        self.code: cython.int = 0
+        self.reason: bytes = b""
+        self.time: cython.longlong = NO_TIME
+        self.packet: cython.longlong = 0
+        self.begin: cython.longlong = 0
+        self.end: cython.longlong = 0
+        self.size: cython.longlong = 0
+        self.file: cython.int = 0
+        self.cut: cython.bint = False
+        self.peer_close_acknowledged: cython.bint = False
+        self.after_peer_fin: cython.bint = False
+        self.after_peer_reset: cython.bint = False
+
+
+class Side:
+    """What one side of a WebSocket connection sent.
+
+    bytes: application bytes of complete data messages, inflated; wire_bytes: frame payloads as sent; largest: of the
+    messages, inflated, the declared length for one that was cut off, MISSING without a message.
+    last_frame: time of the last frame. outstanding_pings: (time, payload) not yet answered by the peer;
+    round_trips: nanoseconds, one per answered Ping.
+    exact: nothing of this side's frames is missing; broken: frame parsing ended at a gap.
+    frame_bytes: headers and payloads read; unread_bytes: after a gap, not read as frames.
+    deflate: permessage-deflate was agreed; takeover: this side keeps its context (RFC 7692 7.1.1).
+    """
+
+    def __init__(self, connection: Connection, is_client: cython.bint) -> None:
+        self.connection: Connection = connection
+        self.peer: Side | None = None
+        self.is_client: cython.bint = is_client
+        self.source: Source | None = None
+        self.half: Half | None = None
+        self.frames: cython.longlong = 0
+        self.messages: cython.longlong = 0
+        self.bytes: cython.longlong = 0
+        self.wire_bytes: cython.longlong = 0
+        self.largest: cython.longlong = MISSING
+        self.last_frame: cython.longlong = NO_TIME
+        self.pings: cython.longlong = 0
+        self.unanswered_pings: cython.longlong = 0
+        self.frame_bytes: cython.longlong = 0
+        self.unread_bytes: cython.longlong = 0
+        self.over_limit_bytes: cython.longlong = 0
+        self.exact: cython.bint = True
+        self.broken: cython.bint = False
+        self.closes: list[Close] | None = None
+        self.outstanding_pings: list[tuple[int, bytes]] | None = None
+        self.round_trips: list[int] | None = None
+        self.deflate: cython.bint = False
+        self.takeover: cython.bint = True
+        self.window_bits: cython.int = 15
+
+
+class Connection:
+    """One WebSocket connection: the facts of one row.
+
+    number: its row; recognised: the packet time at which it became certain. opening: handshake, midstream, refused,
+    unanswered, encrypted. host ... offered_extensions: None where the handshake did not tell.
+    ending: time of the first event of its end (Close, FIN, RST, ...), with each side's last frame before it.
+    """
+
+    def __init__(self) -> None:
+        self.number: cython.longlong = MISSING
+        self.flow: Flow | None = None
+        self.client: Side = Side(self, True)
+        self.server: Side = Side(self, False)
+        self.client.peer = self.server
+        self.server.peer = self.client
+        self.client_basis: str = "request"
+        self.opening: str = "unanswered"
+        self.http: str | None = None
+        self.host: str | None = None
+        self.path: str | None = None
+        self.origin: str | None = None
+        self.user_agent: str | None = None
+        self.subprotocol: str | None = None
+        self.extensions: str | None = None
+        self.forwarded_for: str | None = None
+        self.offered_subprotocols: str | None = None
+        self.offered_extensions: str | None = None
+        self.http_stream: cython.longlong = MISSING
+        self.http_status: cython.longlong = MISSING
+        self.opened: cython.longlong = NO_TIME
+        self.recognised: cython.longlong = NO_TIME
+        self.handshake_bytes_client: cython.longlong = 0
+        self.handshake_bytes_server: cython.longlong = 0
+        self.ending: cython.longlong = NO_TIME
+        self.ending_last_client: cython.longlong = NO_TIME
+        self.ending_last_server: cython.longlong = NO_TIME
+        self.end_how: cython.int = END_CAPTURE
+        self.end_by: Side | None = None
+        self.end_time: cython.longlong = NO_TIME
+
+
+class Frame:
+    """The WebSocket frame that has just become complete (RFC 6455 5.2). One object a run, overwritten.
+
+    rsv: the three bits as a number 0-7; captured: payload bytes present of `length`; stream_offset: bytes of that
+    direction since the handshake before the frame's first; message: number of its message within its sender's
+    messages of that connection, from 0, MISSING for a control frame. time, packet, file: of the packet that
+    completed it.
+    """
+
+    def __init__(self) -> None:
+        self.sender: Side | None = None
+        self.fin: cython.bint = False
+        self.masked: cython.bint = False
+        self.rsv: cython.int = 0
+        self.opcode: cython.int = 0
+        self.length: cython.ulonglong = 0
+        self.captured: cython.longlong = 0
+        self.stream_offset: cython.longlong = 0
+        self.message: cython.longlong = MISSING
+        self.time: cython.longlong = NO_TIME
+        self.packet: cython.longlong = 0
+        self.file: cython.int = 0
+
+
+class Message:
+    """A data message (RFC 6455 5.4): its fragments joined, inflated. Complete or given up when it is observed.
+
+    number: see Frame.message; time, packet, file: of the packet that completed its first frame; end: time of the one
+    that completed the last, NO_TIME if it never came. opcode: 1 text, 2 binary, 0 when its beginning is missing.
+    wire_bytes: payloads as sent; bytes: inflated, MISSING where that is not known. valid: 1 when whole and readable
+    (text is UTF-8, inflating went well), 0 when it is not, -1 where missing bytes leave it open.
+    payload: unmasked and inflated, when payloads were asked for and all is there, else None.
+    """
+
+    def __init__(self) -> None:
+        self.sender: Side | None = None
+        self.number: cython.longlong = 0
+        self.time: cython.longlong = NO_TIME
+        self.packet: cython.longlong = 0
+        self.end: cython.longlong = NO_TIME
+        self.frames: cython.longlong = 0
+        self.wire_bytes: cython.longlong = 0
+        self.bytes: cython.longlong = MISSING
+        self.file: cython.int = 0
+        self.opcode: cython.int = 0
+        self.valid: cython.int = -1
+        self.compressed: cython.bint = False
+        self.payload: bytes | None = None
+
+
+class Observer:
+    """Who is told what was seen, as it is seen: the tables, or a second look at one connection."""
+
+    def frame(self, frame: Frame) -> cython.void:
+        """A frame is complete. The record is overwritten by the next one."""
+
+    def message(self, message: Message) -> cython.void:
+        """A message is complete, or given up. The record is overwritten by the next one."""
+
+    def close(self, close: Close) -> cython.void:
+        """A Close frame is complete. The record stays."""
+
+    def connection(self, connection: Connection) -> cython.void:
+        """A connection is over, or the capture is: nothing more comes of it."""

@@ -1,0 +1,44 @@
+"""Compiles the hot modules; everything else about the project is in pyproject.toml.
+
+ANALYZER_BUILD: try (default: compile if that works), require, or pure.
+"""
+
+import os
+
+from setuptools import Extension, setup
+
+HOT = (
+    "records",
+    "capture.pcap",
+    "capture.pcapng",
+    "packets",
+    "streams",
+    "upgrade.http1",
+    "frames",
+    "messages",
+    "outcome",
+)
+CHECKS = {"boundscheck": True, "overflowcheck": True, "wraparound": False}
+
+mode = os.environ.get("ANALYZER_BUILD", "try")
+extensions = []
+if mode != "pure":
+    from Cython.Build import cythonize
+
+    extensions = cythonize(
+        [
+            Extension(
+                f"analyzer.{name}",
+                [f"analyzer/{name.replace('.', '/')}.py"],
+                extra_compile_args=["-O2", "-g0"],
+            )
+            for name in HOT
+            if os.path.exists(f"analyzer/{name.replace('.', '/')}.py")
+        ],
+        build_dir="build/cython",
+        compiler_directives={"language_level": "3", **CHECKS},
+    )
+    for extension in extensions:
+        extension.optional = mode == "try"  # cythonize() does not carry this over
+
+setup(ext_modules=extensions)
