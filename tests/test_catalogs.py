@@ -58,7 +58,7 @@ class TestFiles:
             'name = "New"\nsource = "here"\ndetect = [{ host = "new.example" }]\n'
             'codes = [{ code = 4001, name = "Lunch", retry = "back off", meaning = "The service is out for lunch." }]\n'
         )
-        script = "from analyzer.catalogs import catalog_for as find; print(find(None, 'new.example:1', '/').code(4001).name)"
+        script = "from analyzer import catalogs; print(catalogs.catalog_for(None, 'new.example:1', '').code(4001).name)"
         run = subprocess.run([sys.executable, "-c", script], cwd=tmp_path, capture_output=True, text=True, check=True)
         assert run.stdout == "Lunch\n"
 
