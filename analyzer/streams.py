@@ -387,6 +387,8 @@ class Streams(SegmentReader):
             self._control(flow, half)
         elif segment.length > 0:
             self._payload(half)
+            if half.fin_offset >= 0:
+                self._check_fin(flow, half)
         if flow.low.held is not None:
             self._watch_hole(flow, flow.low)
         if flow.high.held is not None:
