@@ -84,7 +84,7 @@ def _serial(data: bytes, at: int) -> Inner | None:
 
 def _cisco(data: bytes, at: int) -> Inner | None:
     """Cisco HDLC: address, control, EtherType."""
-    return _typed(*struct.unpack_from(">2xH", data, at), data, at + 4)
+    return _typed(struct.unpack_from(">2xH", data, at)[0], data, at + 4)
 
 
 def _mpls(data: bytes, at: int) -> Inner:

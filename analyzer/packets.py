@@ -24,9 +24,8 @@ if TYPE_CHECKING:
     from analyzer.fragments import Fragments
 
 # Link types (the LINKTYPE_ registry of tcpdump.org)
-NULL, ETHERNET, RAW_BSD, RAW_OPENBSD, RAW, LOOP, LINUX_COOKED, IPV4, IPV6, LINUX_COOKED2 = (
-    (0, 1, 12, 14, 101, 108, 113, 228, 229, 276)
-)
+NULL, ETHERNET, RAW_BSD, RAW_OPENBSD, RAW = 0, 1, 12, 14, 101
+LOOP, LINUX_COOKED, IPV4, IPV6, LINUX_COOKED2 = 108, 113, 228, 229, 276
 # EtherTypes; up to TYPE_LLC_MOST the field is the length of an 802.3 frame
 TYPE_IPV4, TYPE_IPV6, TYPE_MPLS, TYPE_MPLS_MULTICAST = 0x0800, 0x86DD, 0x8847, 0x8848
 TYPE_BRIDGING, TYPE_PPP, TYPE_PPPOE, TYPE_LLC_MOST = 0x6558, 0x880B, 0x8864, 1500
@@ -199,7 +198,8 @@ class Packets(PacketReader):
         place: cython.int = packet.data[at + 6] << 8 | packet.data[at + 7]
         if place & 0x3FFF:  # more fragments, or an offset
             field: cython.int = (place & 0x1FFF) << 3 | (place & 0x2000) >> 13
-            return self.fragment(protocol, packet.data[at + 4] << 8 | packet.data[at + 5], field, at + header, stop, end)
+            identification: cython.uint = packet.data[at + 4] << 8 | packet.data[at + 5]
+            return self.fragment(protocol, identification, field, at + header, stop, end)
         if protocol == TCP:
             return self.tcp(at + header, stop, end)
         return self.payload(protocol, at + header, stop, end)
