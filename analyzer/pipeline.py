@@ -78,7 +78,7 @@ class Pipeline:
             "WebSocket": self.streams.websocket_packets,
             "other TCP": self.streams.other_packets,
             **self.packets.counts(),
-            **self.captures.counts,
+            **{kind: self.captures.counts[kind] for kind in ("outside time range", "unreadable")},
         }
         for kind, count in counts.items():
             account.ledger["packet", kind] += count

@@ -377,7 +377,7 @@ class Streams(SegmentReader):
         half.packets += 1
         if half.time_to_live < 0:
             half.time_to_live = segment.time_to_live
-        if flags & ACK and flags & RST == 0:
+        if flags & ACK:
             if not half.acknowledges:
                 half.acknowledges = True
                 half.acknowledgment = segment.acknowledgment
