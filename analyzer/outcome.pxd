@@ -10,14 +10,14 @@ cdef class Outcome:
     cdef readonly int client_port, server_port, clean
     cdef readonly long long start, end, duration
     cdef readonly long long client_code, server_code, client_close, server_close, client_saw, server_saw
-    cdef readonly str client_reason, server_reason, close_initiator, transport_end, transport_end_by, outcome
+    cdef readonly str transport, client_reason, server_reason, close_initiator, transport_end, transport_end_by, outcome
     cdef readonly long long close_latency, idle_before_end, client_idle, server_idle
     cdef readonly long long unanswered_pings, ping_rtt_median, ping_rtt_max, retransmissions, lost_bytes
 
 cpdef Outcome conclude(Connection connection)
 
 cdef long long NO_TIME, MISSING
-cdef int END_CAPTURE, END_RST
+cdef int END_CAPTURE
 cdef long long NO_STATUS, ABNORMAL, WRAP, HALF_WRAP, PATIENCE
 
 cdef bint _not_captured(Side side)

@@ -10,7 +10,6 @@ from typing import TYPE_CHECKING
 
 from analyzer.records import (
     END_CAPTURE,
-    END_RST,
     MISSING,
     NO_TIME,
     Close,
@@ -53,6 +52,7 @@ def conclude(connection: Connection) -> Outcome:
     client: Close = outcome.client_first_close
     server: Close = outcome.server_first_close
     _place(outcome)
+    outcome.transport = "tcp"  # nothing inside TLS is recognised
     outcome.start = outcome.flow.start
     outcome.end = _end(outcome)
     outcome.duration = _difference(outcome.end, outcome.start)

@@ -1,8 +1,8 @@
 """The tables: every column's name, dtype, meaning and source, in order. A new column is a line here.
 
 A source is the dotted path of an attribute of the record that becomes the row (connections: outcome.Outcome; closes,
-frames, messages: records.Close, Frame, Message), or a function of that record. Numbers are MISSING or NO_TIME and
-booleans negative where there is no value; text is None.
+frames, messages: records.Close, Frame, Message; ledger: Count). Numbers and times are MISSING or NO_TIME and booleans
+negative where there is no value; anything else is None.
 """
 
 from __future__ import annotations
@@ -10,49 +10,57 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from functools import lru_cache
-from typing import TYPE_CHECKING, Any
-
-from analyzer.records import MISSING
-
-if TYPE_CHECKING:
-    from analyzer.outcome import Outcome
-    from analyzer.records import Close
+from typing import Any
 
 INTEGER, UNSIGNED, BOOLEAN = "Int64", "UInt64", "boolean"
 TIME, DURATION = "datetime64[ns, UTC]", "timedelta64[ns]"
 TEXT, CATEGORY, BYTES = "string", "category", "object"
-
-Source = str | Callable[[Any], Any]
+NUMBERS = (INTEGER, UNSIGNED, BOOLEAN, TIME, DURATION)
 
 
 @dataclass(frozen=True)
 class Column:
-    """One column. values, for a category: what the source gives -> the text shown; their order is the category's.
+    """One column.
 
-    A category without values is one of the input files: the source gives its index, and the column exists only when
-    there is more than one file.
+    of: makes the value of what the sources give; values: the same as a mapping, for a category, whose order is the
+    category's. A category with neither is one of the input files: the source gives its index, and the column exists
+    only when there is more than one file.
+    group: `of` is called, and text is kept, once for each distinct set of values of the columns of a group. What
+    differs from row to row is in a group of its own.
     """
 
     name: str
     dtype: str
     meaning: str
-    source: Source
+    sources: str | tuple[str, ...]
+    of: Callable[..., Any] | None = None
     values: Mapping[Any, str] | None = None
+    group: str = ""
 
     @property
-    def categories(self) -> list[str]:
-        """The category's full list, in order; empty for any other column."""
-        return list(dict.fromkeys((self.values or {}).values()))
+    def paths(self) -> tuple[str, ...]:
+        """Its sources."""
+        return (self.sources,) if isinstance(self.sources, str) else self.sources
+
+    @property
+    def is_plain_number(self) -> bool:
+        """Whether the source itself gives the number."""
+        return self.dtype in NUMBERS and self.of is None
 
     @property
     def names_file(self) -> bool:
         """Whether it says which input file."""
         return self.dtype == CATEGORY and self.values is None
 
+    @property
+    def categories(self) -> list[str]:
+        """The category's full list, in order; empty for any other column and for files."""
+        return list(dict.fromkeys((self.values or {}).values()))
+
 
 @dataclass(frozen=True)
 class Table:
-    """One table. streams: its rows can be handed out in pieces as they are seen; index: the column that is the index."""
+    """One table. streams: rows can be handed out in pieces as they are seen; index: the column that is the index."""
 
     name: str
     meaning: str
@@ -65,12 +73,20 @@ class Table:
         return tuple(column for column in self.columns if files > 1 or not column.names_file)
 
 
+@dataclass(frozen=True)
+class Count:
+    """One row of the ledger."""
+
+    unit: str
+    kind: str
+    count: int
+
+
 def words(*values: str) -> dict[str, str]:
     """A closed vocabulary whose words stand in the records themselves."""
     return {value: value for value in values}
 
 
-@lru_cache(maxsize=1 << 16)
 def address(version: int, high: int, low: int) -> str:
     """An address as text; IPv6 as RFC 5952 writes it."""
     from ipaddress import IPv4Address, IPv6Address
@@ -82,41 +98,25 @@ def address(version: int, high: int, low: int) -> str:
     return str(IPv6Address(high << 64 | low))
 
 
-def client_address(outcome: Outcome) -> str:
-    """Address of the client's end of the TCP connection."""
-    return address(outcome.flow.version, outcome.client_high, outcome.client_low)
+def close_code(code: int, size: int) -> int | None:
+    """The code of a Close whose body has `size` bytes (RFC 6455 5.5.1); None without one, or if it was not captured."""
+    return code if size > 1 and code >= 0 else None
 
 
-def server_address(outcome: Outcome) -> str:
-    """Address of the server's end of the TCP connection."""
-    return address(outcome.flow.version, outcome.server_high, outcome.server_low)
+def close_name(code: int, size: int) -> str | None:
+    """The code's registered name."""
+    return None if close_code(code, size) is None else _described(code)[0]
 
 
-def transport(outcome: Outcome) -> str:
-    """What carries the WebSocket: TCP itself; nothing encrypted is recognised."""
-    return "tcp"
-
-
-def close_code(close: Close) -> int:
-    """The code on the wire (RFC 6455 5.5.1), MISSING where the Close has none or its bytes are not captured."""
-    return close.code if close.size > 1 and close.code >= 0 else MISSING
-
-
-def close_name(close: Close) -> str | None:
-    """The registered name of the code."""
-    return _described(code)[0] if (code := close_code(close)) >= 0 else None
-
-
-def close_legal(close: Close) -> int:
-    """Whether the code may be on the wire, from this side (RFC 6455 7.4); -1 without a code.
+def close_legal(code: int, size: int, from_client: bool) -> bool | None:
+    """Whether the code may be on the wire, from this side (RFC 6455 7.4); None without a code.
 
     1010 alone is bound to a side, the client (7.4.1); for others the registry only names a usual sender.
     """
-    code = close_code(close)
-    if code < 0:
-        return -1
+    if close_code(code, size) is None:
+        return None
     _, on_wire, client_only = _described(code)
-    return int(on_wire and (close.sender.is_client or not client_only))
+    return on_wire and (from_client or not client_only)
 
 
 @lru_cache(maxsize=1024)
@@ -128,24 +128,20 @@ def _described(code: int) -> tuple[str, bool, bool]:
     return facts.name, facts.on_wire, facts.sent_by == "client"
 
 
-def close_reason(close: Close) -> str | None:
+def close_reason(code: int, size: int, cut: bool, reason: bytes) -> str | None:
     """The reason as text; None without a code, and where part of it was not captured."""
-    return close.reason.decode("utf-8", "backslashreplace") if close_code(close) >= 0 and not close.cut else None
+    if cut or close_code(code, size) is None:
+        return None
+    return reason.decode("utf-8", "backslashreplace")
 
 
-def close_reason_bytes(close: Close) -> bytes | None:
+def close_reason_bytes(code: int, size: int, reason: bytes) -> bytes | None:
     """The bytes after the code, those that were captured; None without a code."""
-    return close.reason if close_code(close) >= 0 else None
+    return None if close_code(code, size) is None else reason
 
 
-def close_catalog(close: Close) -> str | None:
+def close_catalog(subprotocol: str | None, host: str | None, path: str | None) -> str | None:
     """The application catalog that explains this connection's codes, chosen by its handshake."""
-    connection = close.sender.connection
-    return _catalog(connection.subprotocol, connection.host, connection.path)
-
-
-@lru_cache(maxsize=4096)
-def _catalog(subprotocol: str | None, host: str | None, path: str | None) -> str | None:
     from analyzer.catalogs import catalog_for
 
     catalog = catalog_for(subprotocol, host, path)
@@ -153,30 +149,32 @@ def _catalog(subprotocol: str | None, host: str | None, path: str | None) -> str
 
 
 SIDES = {True: "client", False: "server"}
-SIDE_NAMES = words("client", "server")
 FRAME_TYPES = {0: "continuation", 1: "text", 2: "binary", 8: "close", 9: "ping", 10: "pong"} | dict.fromkeys(
     (3, 4, 5, 6, 7, 11, 12, 13, 14, 15), "reserved"
 )
 OUTCOMES = words("refused", "no-answer", "clean", "unanswered-close", "dropped", "closing", "open", "unknown")
+CODE = ("code", "size")
+CLIENT_ADDRESS = ("flow.version", "client_high", "client_low")
+SERVER_ADDRESS = ("flow.version", "server_high", "server_low")
 
 CONNECTIONS = (
     Column("connection", INTEGER, "number of the connection: 0, 1, 2 ... in order of recognition", "connection.number"),
-    Column("client_ip", TEXT, "address of the client, IPv6 as in RFC 5952", client_address),
+    Column("client_ip", TEXT, "address of the client, IPv6 as in RFC 5952", CLIENT_ADDRESS, address, group="client"),
     Column("client_port", INTEGER, "TCP port of the client", "client_port"),
-    Column("server_ip", TEXT, "address of the server, IPv6 as in RFC 5952", server_address),
+    Column("server_ip", TEXT, "address of the server, IPv6 as in RFC 5952", SERVER_ADDRESS, address),
     Column("server_port", INTEGER, "TCP port of the server", "server_port"),
-    Column("transport", CATEGORY, "what carries it", transport, words("tcp", "tls", "tls-no-keys")),
-    Column("http", CATEGORY, "HTTP version of the handshake", "connection.http", words("1.1", "2")),
+    Column("transport", CATEGORY, "what carries it", "transport", values=words("tcp", "tls", "tls-no-keys")),
+    Column("http", CATEGORY, "HTTP version of the handshake", "connection.http", values=words("1.1", "2")),
     Column("http_stream", INTEGER, "HTTP/2 stream id", "connection.http_stream"),
     Column(
         "opening",
         CATEGORY,
         "how it began: with its handshake, midstream (the capture begins later), refused, unanswered, encrypted",
         "connection.opening",
-        words("handshake", "midstream", "refused", "unanswered", "encrypted"),
+        values=words("handshake", "midstream", "refused", "unanswered", "encrypted"),
     ),
     Column("host", TEXT, "Host of the upgrade request", "connection.host"),
-    Column("path", TEXT, "path of the upgrade request, with its query", "connection.path"),
+    Column("path", TEXT, "path of the upgrade request, with its query", "connection.path", group="path"),
     Column("origin", TEXT, "Origin of the upgrade request", "connection.origin"),
     Column("user_agent", TEXT, "User-Agent of the upgrade request", "connection.user_agent"),
     Column("subprotocol", TEXT, "subprotocol that the server agreed to", "connection.subprotocol"),
@@ -229,9 +227,9 @@ CONNECTIONS = (
     Column("client_idle", DURATION, "the same since the client's last frame", "client_idle"),
     Column("server_idle", DURATION, "the same since the server's last frame", "server_idle"),
     Column("client_code", INTEGER, "observed: code of the client's first Close", "client_code"),
-    Column("client_reason", TEXT, "observed: reason of the client's first Close", "client_reason"),
+    Column("client_reason", TEXT, "observed: reason of the client's first Close", "client_reason", group="reasons"),
     Column("server_code", INTEGER, "observed: code of the server's first Close", "server_code"),
-    Column("server_reason", TEXT, "observed: reason of the server's first Close", "server_reason"),
+    Column("server_reason", TEXT, "observed: reason of the server's first Close", "server_reason", group="reasons"),
     Column("client_close", TIME, "observed: time of the client's first Close", "client_close"),
     Column("server_close", TIME, "observed: time of the server's first Close", "server_close"),
     Column(
@@ -239,7 +237,7 @@ CONNECTIONS = (
         CATEGORY,
         "side whose Close came first; both if neither sender had seen the other's",
         "close_initiator",
-        words("client", "server", "both"),
+        values=words("client", "server", "both"),
     ),
     Column("close_latency", DURATION, "from the first Close to the answering Close", "close_latency"),
     Column(
@@ -259,9 +257,15 @@ CONNECTIONS = (
         CATEGORY,
         "how the transport ended: the first of FIN, RST, END_STREAM, RST_STREAM, GOAWAY; missing while open",
         "transport_end",
-        words("fin", "rst", "stream-end", "stream-reset", "goaway"),
+        values=words("fin", "rst", "stream-end", "stream-reset", "goaway"),
     ),
-    Column("transport_end_by", CATEGORY, "side that ended the transport", "transport_end_by", SIDE_NAMES),
+    Column(
+        "transport_end_by",
+        CATEGORY,
+        "side that ended the transport",
+        "transport_end_by",
+        values=words("client", "server"),
+    ),
     Column(
         "outcome",
         CATEGORY,
@@ -269,7 +273,7 @@ CONNECTIONS = (
         "unanswered-close (one Close, transport ended), dropped (transport ended without a Close), closing (a Close, "
         "transport not ended), open, unknown (bytes missing from the capture could change it)",
         "outcome",
-        OUTCOMES,
+        values=OUTCOMES,
     ),
     Column("clean", BOOLEAN, "True for clean, False for unanswered-close and dropped", "clean"),
     Column("retransmissions", INTEGER, "TCP segments sent again, both directions", "retransmissions"),
@@ -280,13 +284,14 @@ CONNECTIONS = (
         CATEGORY,
         "how the client was told from the server",
         "connection.client_basis",
-        words("request", "syn", "masks", "port"),
+        values=words("request", "syn", "masks", "port"),
     ),
     Column(
         "forwarded_for",
         TEXT,
         "client behind a proxy: X-Forwarded-For, Forwarded or the PROXY protocol's source",
         "connection.forwarded_for",
+        group="forwarded_for",
     ),
     Column("offered_subprotocols", TEXT, "subprotocols that the client offered", "connection.offered_subprotocols"),
     Column("offered_extensions", TEXT, "extensions that the client offered", "connection.offered_extensions"),
@@ -304,18 +309,31 @@ def _place(what: str, sender: str) -> tuple[Column, ...]:
         Column("time", TIME, f"of the packet that completed {what}", "time"),
         Column("packet", INTEGER, f"number, within its file, of the packet that completed {what}", "packet"),
         Column("file", CATEGORY, "file of that packet, when there are several", "file"),
-        Column("sender", CATEGORY, "side that sent it", f"{sender}.is_client", SIDES),
+        Column("sender", CATEGORY, "side that sent it", f"{sender}.is_client", values=SIDES),
     )
 
 
 CLOSES = (
     *_place("the frame", "sender"),
-    Column("code", INTEGER, "the code on the wire; missing in an empty or one-byte Close", close_code),
-    Column("name", TEXT, "the code's registered name", close_name),
-    Column("reason", TEXT, "the reason; bytes that are not UTF-8 as \\xNN", close_reason),
-    Column("reason_bytes", BYTES, "the reason's exact bytes", close_reason_bytes),
-    Column("legal", BOOLEAN, "may this code be on the wire, from this side (RFC 6455 7.4)", close_legal),
-    Column("catalog", TEXT, "application catalog that the handshake points to", close_catalog),
+    Column("code", INTEGER, "the code on the wire; missing in an empty or one-byte Close", CODE, close_code),
+    Column("name", TEXT, "the code's registered name", CODE, close_name),
+    Column("reason", TEXT, "the reason; bytes that are not UTF-8 as \\xNN", (*CODE, "cut", "reason"), close_reason),
+    Column("reason_bytes", BYTES, "the reason's exact bytes", (*CODE, "reason"), close_reason_bytes),
+    Column(
+        "legal",
+        BOOLEAN,
+        "may this code be on the wire, from this side (RFC 6455 7.4)",
+        (*CODE, "sender.is_client"),
+        close_legal,
+    ),
+    Column(
+        "catalog",
+        TEXT,
+        "application catalog that the handshake points to",
+        ("sender.connection.subprotocol", "sender.connection.host", "sender.connection.path"),
+        close_catalog,
+        group="handshake",
+    ),
 )
 
 FRAMES = (
@@ -323,7 +341,7 @@ FRAMES = (
     Column("fin", BOOLEAN, "final fragment of its message", "fin"),
     Column("rsv", INTEGER, "the three reserved bits as a number, RSV1 = 4", "rsv"),
     Column("opcode", INTEGER, "0-15 (RFC 6455 5.2)", "opcode"),
-    Column("type", CATEGORY, "the opcode's name", "opcode", FRAME_TYPES),
+    Column("type", CATEGORY, "the opcode's name", "opcode", values=FRAME_TYPES),
     Column("masked", BOOLEAN, "the payload is masked", "masked"),
     Column("length", UNSIGNED, "declared payload bytes", "length"),
     Column("captured", INTEGER, "payload bytes present in the capture", "captured"),
@@ -339,7 +357,9 @@ FRAMES = (
 MESSAGES = (
     *_place("its first frame", "sender"),
     Column("end", TIME, "of the packet that completed the last frame; missing if that never came", "end"),
-    Column("type", CATEGORY, "text or binary; missing where the beginning is", "opcode", {1: "text", 2: "binary"}),
+    Column(
+        "type", CATEGORY, "text or binary; missing where the beginning is", "opcode", values={1: "text", 2: "binary"}
+    ),
     Column("frames", INTEGER, "frames that it came in", "frames"),
     Column("wire_bytes", INTEGER, "payload bytes as sent", "wire_bytes"),
     Column("bytes", INTEGER, "application bytes, inflated; missing where not known", "bytes"),
@@ -347,7 +367,6 @@ MESSAGES = (
     Column("valid", BOOLEAN, "whole and readable: text is UTF-8, inflating went well", "valid"),
 )
 
-LEDGER_UNITS = words("packet", "byte")
 LEDGER_MEANINGS = {
     ("packet", "WebSocket"): "of TCP connections with a WebSocket, or with a request for one",
     ("packet", "other TCP"): "of TCP connections without a WebSocket",
@@ -372,16 +391,16 @@ LEDGER_MEANINGS = {
 }
 
 
-def ledger_meaning(row: tuple[str, str, int]) -> str | None:
+def ledger_meaning(unit: str, kind: str) -> str | None:
     """What a ledger kind counts."""
-    return LEDGER_MEANINGS.get(row[:2])
+    return LEDGER_MEANINGS.get((unit, kind))
 
 
 LEDGER = (
-    Column("unit", CATEGORY, "what is counted", lambda row: row[0], LEDGER_UNITS),
-    Column("kind", TEXT, "what became of it", lambda row: row[1]),
-    Column("count", INTEGER, "how many", lambda row: row[2]),
-    Column("meaning", TEXT, "the kind in words", ledger_meaning),
+    Column("unit", CATEGORY, "what is counted", "unit", values=words("packet", "byte")),
+    Column("kind", TEXT, "what became of it", "kind"),
+    Column("count", INTEGER, "how many", "count"),
+    Column("meaning", TEXT, "the kind in words", ("unit", "kind"), ledger_meaning),
 )
 
 TABLES = {
