@@ -1,0 +1,415 @@
+"""The tables: every column's name, dtype, meaning and source, in order. A new column is a line here.
+
+A source is the dotted path of an attribute of the record that becomes the row (connections: outcome.Outcome; closes,
+frames, messages: records.Close, Frame, Message; ledger: Count). Numbers and times are MISSING or NO_TIME and booleans
+negative where there is no value; anything else is None.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from functools import lru_cache
+from typing import Any
+
+INTEGER, UNSIGNED, BOOLEAN = "Int64", "UInt64", "boolean"
+TIME, DURATION = "datetime64[ns, UTC]", "timedelta64[ns]"
+TEXT, CATEGORY, BYTES = "string", "category", "object"
+NUMBERS = (INTEGER, UNSIGNED, BOOLEAN, TIME, DURATION)
+
+
+@dataclass(frozen=True)
+class Column:
+    """One column.
+
+    of: makes the value of what the sources give; values: the same as a mapping, for a category, whose order is the
+    category's. A category with neither is one of the input files: the source gives its index, and the column exists
+    only when there is more than one file.
+    group: `of` is called, and text is kept, once for each distinct set of values of the columns of a group. What
+    differs from row to row is in a group of its own.
+    """
+
+    name: str
+    dtype: str
+    meaning: str
+    sources: str | tuple[str, ...]
+    of: Callable[..., Any] | None = None
+    values: Mapping[Any, str] | None = None
+    group: str = ""
+
+    @property
+    def paths(self) -> tuple[str, ...]:
+        """Its sources."""
+        return (self.sources,) if isinstance(self.sources, str) else self.sources
+
+    @property
+    def is_plain_number(self) -> bool:
+        """Whether the source itself gives the number."""
+        return self.dtype in NUMBERS and self.of is None
+
+    @property
+    def names_file(self) -> bool:
+        """Whether it says which input file."""
+        return self.dtype == CATEGORY and self.values is None
+
+    @property
+    def categories(self) -> list[str]:
+        """The category's full list, in order; empty for any other column and for files."""
+        return list(dict.fromkeys((self.values or {}).values()))
+
+
+@dataclass(frozen=True)
+class Table:
+    """One table. streams: rows can be handed out in pieces as they are seen; index: the column that is the index."""
+
+    name: str
+    meaning: str
+    columns: tuple[Column, ...]
+    streams: bool = True
+    index: str | None = None
+
+    def columns_for(self, files: int) -> tuple[Column, ...]:
+        """Its columns for an input of so many files."""
+        return tuple(column for column in self.columns if files > 1 or not column.names_file)
+
+
+@dataclass(frozen=True)
+class Count:
+    """One row of the ledger."""
+
+    unit: str
+    kind: str
+    count: int
+
+
+def words(*values: str) -> dict[str, str]:
+    """A closed vocabulary whose words stand in the records themselves."""
+    return {value: value for value in values}
+
+
+def address(version: int, high: int, low: int) -> str:
+    """An address as text; IPv6 as RFC 5952 writes it."""
+    from ipaddress import IPv4Address, IPv6Address
+
+    if version == 4:
+        return str(IPv4Address(low))
+    if high == 0 and low >> 32 == 0xFFFF:  # RFC 5952 5: IPv4-mapped addresses end in dotted decimals
+        return f"::ffff:{IPv4Address(low & 0xFFFFFFFF)}"
+    return str(IPv6Address(high << 64 | low))
+
+
+def close_code(code: int, size: int) -> int | None:
+    """The code of a Close whose body has `size` bytes (RFC 6455 5.5.1); None without one, or if it was not captured."""
+    return code if size > 1 and code >= 0 else None
+
+
+def close_name(code: int, size: int) -> str | None:
+    """The code's registered name."""
+    return None if close_code(code, size) is None else _described(code)[0]
+
+
+def close_legal(code: int, size: int, from_client: bool) -> bool | None:
+    """Whether the code may be on the wire, from this side (RFC 6455 7.4); None without a code.
+
+    1010 alone is bound to a side, the client (7.4.1); for others the registry only names a usual sender.
+    """
+    if close_code(code, size) is None:
+        return None
+    _, on_wire, client_only = _described(code)
+    return on_wire and (from_client or not client_only)
+
+
+@lru_cache(maxsize=1024)
+def _described(code: int) -> tuple[str, bool, bool]:
+    """Name, may be on the wire, only from a client."""
+    from analyzer.closecodes import CloseCode
+
+    facts = CloseCode(code)
+    return facts.name, facts.on_wire, facts.sent_by == "client"
+
+
+def close_reason(code: int, size: int, cut: bool, reason: bytes) -> str | None:
+    """The reason as text; None without a code, and where part of it was not captured."""
+    if cut or close_code(code, size) is None:
+        return None
+    return reason.decode("utf-8", "backslashreplace")
+
+
+def close_reason_bytes(code: int, size: int, reason: bytes) -> bytes | None:
+    """The bytes after the code, those that were captured; None without a code."""
+    return None if close_code(code, size) is None else reason
+
+
+def close_catalog(subprotocol: str | None, host: str | None, path: str | None) -> str | None:
+    """The application catalog that explains this connection's codes, chosen by its handshake."""
+    from analyzer.catalogs import catalog_for
+
+    catalog = catalog_for(subprotocol, host, path)
+    return None if catalog is None else catalog.name
+
+
+SIDES = {True: "client", False: "server"}
+FRAME_TYPES = {0: "continuation", 1: "text", 2: "binary", 8: "close", 9: "ping", 10: "pong"} | dict.fromkeys(
+    (3, 4, 5, 6, 7, 11, 12, 13, 14, 15), "reserved"
+)
+OUTCOMES = words("refused", "no-answer", "clean", "unanswered-close", "dropped", "closing", "open", "unknown")
+CODE = ("code", "size")
+CLIENT_ADDRESS = ("flow.version", "client_high", "client_low")
+SERVER_ADDRESS = ("flow.version", "server_high", "server_low")
+
+CONNECTIONS = (
+    Column("connection", INTEGER, "number of the connection: 0, 1, 2 ... in order of recognition", "connection.number"),
+    Column("client_ip", TEXT, "address of the client, IPv6 as in RFC 5952", CLIENT_ADDRESS, address, group="client"),
+    Column("client_port", INTEGER, "TCP port of the client", "client_port"),
+    Column("server_ip", TEXT, "address of the server, IPv6 as in RFC 5952", SERVER_ADDRESS, address),
+    Column("server_port", INTEGER, "TCP port of the server", "server_port"),
+    Column("transport", CATEGORY, "what carries it", "transport", values=words("tcp", "tls", "tls-no-keys")),
+    Column("http", CATEGORY, "HTTP version of the handshake", "connection.http", values=words("1.1", "2")),
+    Column("http_stream", INTEGER, "HTTP/2 stream id", "connection.http_stream"),
+    Column(
+        "opening",
+        CATEGORY,
+        "how it began: with its handshake, midstream (the capture begins later), refused, unanswered, encrypted",
+        "connection.opening",
+        values=words("handshake", "midstream", "refused", "unanswered", "encrypted"),
+    ),
+    Column("host", TEXT, "Host of the upgrade request", "connection.host"),
+    Column("path", TEXT, "path of the upgrade request, with its query", "connection.path", group="path"),
+    Column("origin", TEXT, "Origin of the upgrade request", "connection.origin"),
+    Column("user_agent", TEXT, "User-Agent of the upgrade request", "connection.user_agent"),
+    Column("subprotocol", TEXT, "subprotocol that the server agreed to", "connection.subprotocol"),
+    Column("extensions", TEXT, "extensions that the server agreed to", "connection.extensions"),
+    Column("http_status", INTEGER, "status of the answer to the upgrade request", "connection.http_status"),
+    Column("start", TIME, "the SYN, else the first packet", "start"),
+    Column("opened", TIME, "the answer that opened it", "connection.opened"),
+    Column("end", TIME, "the later of the two FINs, or the RST; while open the last packet", "end"),
+    Column("duration", DURATION, "end - start", "duration"),
+    Column("client_frames", INTEGER, "frames of all kinds that the client sent", "client.frames"),
+    Column("server_frames", INTEGER, "frames of all kinds that the server sent", "server.frames"),
+    Column("client_messages", INTEGER, "complete data messages that the client sent", "client.messages"),
+    Column("server_messages", INTEGER, "complete data messages that the server sent", "server.messages"),
+    Column("client_bytes", INTEGER, "bytes of the client's complete data messages, inflated", "client.bytes"),
+    Column("server_bytes", INTEGER, "bytes of the server's complete data messages, inflated", "server.bytes"),
+    Column("client_wire_bytes", INTEGER, "bytes of the client's frame payloads as sent", "client.wire_bytes"),
+    Column("server_wire_bytes", INTEGER, "bytes of the server's frame payloads as sent", "server.wire_bytes"),
+    Column("client_exact", BOOLEAN, "none of the client's frames is missing from the capture", "client_exact"),
+    Column("server_exact", BOOLEAN, "none of the server's frames is missing from the capture", "server_exact"),
+    Column(
+        "largest_client_message",
+        INTEGER,
+        "bytes of the client's largest message, inflated; the declared length of one that was cut off",
+        "client.largest",
+    ),
+    Column(
+        "largest_server_message",
+        INTEGER,
+        "bytes of the server's largest message, inflated; the declared length of one that was cut off",
+        "server.largest",
+    ),
+    Column("client_pings", INTEGER, "Pings that the client sent", "client.pings"),
+    Column("server_pings", INTEGER, "Pings that the server sent", "server.pings"),
+    Column(
+        "unanswered_pings",
+        INTEGER,
+        "Pings of both sides without a Pong (RFC 6455 5.5.3), but not those after the other side's Close or too close "
+        "to the end to be answered",
+        "unanswered_pings",
+    ),
+    Column("ping_rtt_median", DURATION, "median time from a Ping to its Pong, both sides'", "ping_rtt_median"),
+    Column("ping_rtt_max", DURATION, "longest time from a Ping to its Pong", "ping_rtt_max"),
+    Column(
+        "idle_before_end",
+        DURATION,
+        "silence before the first event of the ending (Close, FIN, RST), since the last frame of either side, or since "
+        "opened",
+        "idle_before_end",
+    ),
+    Column("client_idle", DURATION, "the same since the client's last frame", "client_idle"),
+    Column("server_idle", DURATION, "the same since the server's last frame", "server_idle"),
+    Column("client_code", INTEGER, "observed: code of the client's first Close", "client_code"),
+    Column("client_reason", TEXT, "observed: reason of the client's first Close", "client_reason", group="reasons"),
+    Column("server_code", INTEGER, "observed: code of the server's first Close", "server_code"),
+    Column("server_reason", TEXT, "observed: reason of the server's first Close", "server_reason", group="reasons"),
+    Column("client_close", TIME, "observed: time of the client's first Close", "client_close"),
+    Column("server_close", TIME, "observed: time of the server's first Close", "server_close"),
+    Column(
+        "close_initiator",
+        CATEGORY,
+        "side whose Close came first; both if neither sender had seen the other's",
+        "close_initiator",
+        values=words("client", "server", "both"),
+    ),
+    Column("close_latency", DURATION, "from the first Close to the answering Close", "close_latency"),
+    Column(
+        "client_saw",
+        INTEGER,
+        "concluded: the code that the client's application is told (RFC 6455 7.1.5), 1005 and 1006 included",
+        "client_saw",
+    ),
+    Column(
+        "server_saw",
+        INTEGER,
+        "concluded: the code that the server's application is told (RFC 6455 7.1.5), 1005 and 1006 included",
+        "server_saw",
+    ),
+    Column(
+        "transport_end",
+        CATEGORY,
+        "how the transport ended: the first of FIN, RST, END_STREAM, RST_STREAM, GOAWAY; missing while open",
+        "transport_end",
+        values=words("fin", "rst", "stream-end", "stream-reset", "goaway"),
+    ),
+    Column(
+        "transport_end_by",
+        CATEGORY,
+        "side that ended the transport",
+        "transport_end_by",
+        values=words("client", "server"),
+    ),
+    Column(
+        "outcome",
+        CATEGORY,
+        "concluded: refused (the answer was not 101), no-answer, clean (both Closes, transport ended), "
+        "unanswered-close (one Close, transport ended), dropped (transport ended without a Close), closing (a Close, "
+        "transport not ended), open, unknown (bytes missing from the capture could change it)",
+        "outcome",
+        values=OUTCOMES,
+    ),
+    Column("clean", BOOLEAN, "True for clean, False for unanswered-close and dropped", "clean"),
+    Column("retransmissions", INTEGER, "TCP segments sent again, both directions", "retransmissions"),
+    Column("lost_bytes", INTEGER, "bytes acknowledged but never captured, both directions", "lost_bytes"),
+    Column("complete", BOOLEAN, "seen from the SYN to the end with no byte missing", "complete"),
+    Column(
+        "client_basis",
+        CATEGORY,
+        "how the client was told from the server",
+        "connection.client_basis",
+        values=words("request", "syn", "masks", "port"),
+    ),
+    Column(
+        "forwarded_for",
+        TEXT,
+        "client behind a proxy: X-Forwarded-For, Forwarded or the PROXY protocol's source",
+        "connection.forwarded_for",
+        group="forwarded_for",
+    ),
+    Column("offered_subprotocols", TEXT, "subprotocols that the client offered", "connection.offered_subprotocols"),
+    Column("offered_extensions", TEXT, "extensions that the client offered", "connection.offered_extensions"),
+    Column("first_packet", INTEGER, "number of its first packet, within first_file", "flow.first_packet"),
+    Column("last_packet", INTEGER, "number of its last packet, within last_file", "flow.last_packet"),
+    Column("first_file", CATEGORY, "file of its first packet, when there are several", "flow.first_file"),
+    Column("last_file", CATEGORY, "file of its last packet, when there are several", "flow.last_file"),
+)
+
+
+def _place(what: str, sender: str) -> tuple[Column, ...]:
+    """The columns that closes, frames and messages begin with. sender: path of the records.Side."""
+    return (
+        Column("connection", INTEGER, "number of the connection", f"{sender}.connection.number"),
+        Column("time", TIME, f"of the packet that completed {what}", "time"),
+        Column("packet", INTEGER, f"number, within its file, of the packet that completed {what}", "packet"),
+        Column("file", CATEGORY, "file of that packet, when there are several", "file"),
+        Column("sender", CATEGORY, "side that sent it", f"{sender}.is_client", values=SIDES),
+    )
+
+
+CLOSES = (
+    *_place("the frame", "sender"),
+    Column("code", INTEGER, "the code on the wire; missing in an empty or one-byte Close", CODE, close_code),
+    Column("name", TEXT, "the code's registered name", CODE, close_name),
+    Column("reason", TEXT, "the reason; bytes that are not UTF-8 as \\xNN", (*CODE, "cut", "reason"), close_reason),
+    Column("reason_bytes", BYTES, "the reason's exact bytes", (*CODE, "reason"), close_reason_bytes),
+    Column(
+        "legal",
+        BOOLEAN,
+        "may this code be on the wire, from this side (RFC 6455 7.4)",
+        (*CODE, "sender.is_client"),
+        close_legal,
+    ),
+    Column(
+        "catalog",
+        TEXT,
+        "application catalog that the handshake points to",
+        ("sender.connection.subprotocol", "sender.connection.host", "sender.connection.path"),
+        close_catalog,
+        group="handshake",
+    ),
+)
+
+FRAMES = (
+    *_place("the frame", "sender"),
+    Column("fin", BOOLEAN, "final fragment of its message", "fin"),
+    Column("rsv", INTEGER, "the three reserved bits as a number, RSV1 = 4", "rsv"),
+    Column("opcode", INTEGER, "0-15 (RFC 6455 5.2)", "opcode"),
+    Column("type", CATEGORY, "the opcode's name", "opcode", values=FRAME_TYPES),
+    Column("masked", BOOLEAN, "the payload is masked", "masked"),
+    Column("length", UNSIGNED, "declared payload bytes", "length"),
+    Column("captured", INTEGER, "payload bytes present in the capture", "captured"),
+    Column(
+        "stream_offset",
+        INTEGER,
+        "bytes of this direction before the frame, since the handshake or the first byte seen",
+        "stream_offset",
+    ),
+    Column("message", INTEGER, "number of its message within its sender's; missing for a control frame", "message"),
+)
+
+MESSAGES = (
+    *_place("its first frame", "sender"),
+    Column("end", TIME, "of the packet that completed the last frame; missing if that never came", "end"),
+    Column(
+        "type", CATEGORY, "text or binary; missing where the beginning is", "opcode", values={1: "text", 2: "binary"}
+    ),
+    Column("frames", INTEGER, "frames that it came in", "frames"),
+    Column("wire_bytes", INTEGER, "payload bytes as sent", "wire_bytes"),
+    Column("bytes", INTEGER, "application bytes, inflated; missing where not known", "bytes"),
+    Column("compressed", BOOLEAN, "compressed by permessage-deflate (RFC 7692)", "compressed"),
+    Column("valid", BOOLEAN, "whole and readable: text is UTF-8, inflating went well", "valid"),
+)
+
+LEDGER_MEANINGS = {
+    ("packet", "WebSocket"): "of TCP connections with a WebSocket, or with a request for one",
+    ("packet", "other TCP"): "of TCP connections without a WebSocket",
+    ("packet", "not TCP"): "of another protocol than TCP",
+    ("packet", "fragment"): "pieces of datagrams that later ones made whole",
+    ("packet", "fragment of an incomplete datagram"): "pieces of datagrams whose other pieces are missing",
+    ("packet", "too many tunnels"): "in more encapsulations inside each other than are unwrapped",
+    ("packet", "undecodable: unknown link type"): "of an interface whose link type is not known",
+    ("packet", "undecodable: link or tunnel header cut or damaged"): "ended within a link or tunnel header, or "
+    "contradict themselves there",
+    ("packet", "undecodable: IP header cut or damaged"): "ended within the IP header, or contradict themselves there",
+    ("packet", "undecodable: TCP header cut or damaged"): "ended within the TCP header, or contradict themselves there",
+    ("packet", "outside time range"): "before or after the times asked for",
+    ("packet", "unreadable"): "records of the capture file that could not be read",
+    ("byte", "duplicate"): "TCP payload of WebSocket connections that had been captured before",
+    ("byte", "before the upgrade"): "sent on the connection before the request for the WebSocket",
+    ("byte", "handshake"): "of the upgrade request and its answer",
+    ("byte", "frames"): "WebSocket frames, headers and payloads",
+    ("byte", "skipped"): "captured after missing bytes, where frames could not be told any more",
+    ("byte", "lost"): "acknowledged by the other side, never captured; in no sum",
+    ("byte", "cut by snaplen"): "on the wire, cut off by the snapshot length; in no sum",
+}
+
+
+def ledger_meaning(unit: str, kind: str) -> str | None:
+    """What a ledger kind counts."""
+    return LEDGER_MEANINGS.get((unit, kind))
+
+
+LEDGER = (
+    Column("unit", CATEGORY, "what is counted", "unit", values=words("packet", "byte")),
+    Column("kind", TEXT, "what became of it", "kind"),
+    Column("count", INTEGER, "how many", "count"),
+    Column("meaning", TEXT, "the kind in words", ("unit", "kind"), ledger_meaning),
+)
+
+TABLES = {
+    table.name: table
+    for table in (
+        Table("connections", "one row per WebSocket connection", CONNECTIONS, streams=False, index="connection"),
+        Table("closes", "one row per Close frame", CLOSES),
+        Table("frames", "one row per frame", FRAMES),
+        Table("messages", "one row per data message", MESSAGES),
+        Table("ledger", "one row per kind of packet or byte: what became of it", LEDGER, streams=False),
+    )
+}
