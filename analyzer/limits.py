@@ -42,3 +42,18 @@ NESTED_TUNNELS = 8
 
 POINTS_SAMPLE = 32 << 20
 """Bytes read from the beginning of each file to tell whether files are different points of capture."""
+
+READ_BUFFER = 1 << 20
+"""Bytes of a capture file in memory at a time: large enough that reading costs nothing, small enough for the cache."""
+
+RECORD_BYTES = 16 << 20
+"""Bytes of one capture record that the read buffer grows to; packets of 256 KiB are the most that tools write."""
+
+PACKET_BYTES = 256 << 10
+"""Captured bytes of one packet that are believed where the file's own snapshot length is smaller (libpcap's most)."""
+
+SECRETS_BYTES = 64 << 20
+"""Bytes of decryption secrets kept from the capture files; a line of a key log takes about 200."""
+
+FIRST_TIME_BYTES = 1 << 20
+"""Bytes read of each file's beginning to find its first time; blocks of other kinds may stand before it."""
