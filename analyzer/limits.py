@@ -55,5 +55,11 @@ PACKET_BYTES = 256 << 10
 SECRETS_BYTES = 64 << 20
 """Bytes of decryption secrets kept from the capture files; a line of a key log takes about 200."""
 
-FIRST_TIME_BYTES = 1 << 20
-"""Bytes read of each file's beginning to find its first time; blocks of other kinds may stand before it."""
+INTERFACES = 1 << 16
+"""Interfaces of one pcapng section that are kept; their numbers have 16 bits in the older packet block."""
+
+SYNS_COMPARED = 10_000
+"""SYN segments of each file that are compared to tell points of capture apart; one in common decides."""
+
+SYN_PACKET_BYTES = 200
+"""Captured bytes of a packet that may hold a SYN: two headers of the longest kinds and some tags; it has no data."""

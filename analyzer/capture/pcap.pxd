@@ -1,10 +1,9 @@
 # C types of the walkers; what each field means stands in pcap.py.
+cimport cython
 from analyzer.records cimport Packet, PacketReader
 
 cdef long long NO_TIME, NO_LIMIT
 cdef long long NANOSECONDS
-
-cdef long long word(const unsigned char[::1] data, Py_ssize_t at, bint big) except -1
 
 cdef class Walker:
     cdef public const unsigned char[::1] data
@@ -20,7 +19,9 @@ cdef class Walker:
     cdef public object point_of
     cpdef Py_ssize_t walk(self, Py_ssize_t start, Py_ssize_t stop, long long limit) except -1
 
+@cython.final
 cdef class PcapWalker(Walker):
     cdef public int link_type, point
     cdef public long long header, scale, most, frame_check
-    cpdef void file_header(self, Py_ssize_t at)
+    cdef void file_header(self, Py_ssize_t at)
+    cdef unsigned int word(self, Py_ssize_t at) except? 1

@@ -20,22 +20,11 @@ NANOSECONDS = 1_000_000_000
 FILE_HEADER = 24
 MICROSECOND_MAGIC, NANOSECOND_MAGIC, MODIFIED_MAGIC = 0xA1B2C3D4, 0xA1B23C4D, 0xA1B2CD34
 FRAME_CHECK_PRESENT = 0x04000000
-MAGICS = tuple(
-    number.to_bytes(4, order)  # type: ignore[arg-type]
-    for number in (MICROSECOND_MAGIC, NANOSECOND_MAGIC, MODIFIED_MAGIC)
-    for order in ("little", "big")
+MAGIC_NUMBERS = (MICROSECOND_MAGIC, NANOSECOND_MAGIC, MODIFIED_MAGIC)
+MAGICS = frozenset(
+    [number.to_bytes(4, "little") for number in MAGIC_NUMBERS] + [number.to_bytes(4, "big") for number in MAGIC_NUMBERS]
 )
-
-
-def word(data: cython.const[cython.uchar][::1], at: cython.Py_ssize_t, big: cython.bint) -> cython.longlong:
-    """The 32-bit number at `at`. Each hot module has its own, as only then is it inlined."""
-    first: cython.ulonglong = data[at]
-    second: cython.ulonglong = data[at + 1]
-    third: cython.ulonglong = data[at + 2]
-    fourth: cython.ulonglong = data[at + 3]
-    if big:
-        return first << 24 | second << 16 | third << 8 | fourth
-    return fourth << 24 | third << 16 | second << 8 | first
+VERSIONS = (b"\2\0\4\0", b"\0\2\0\4")
 
 
 class Walker:
@@ -100,24 +89,36 @@ class PcapWalker(Walker):
 
     def file_header(self, at: cython.Py_ssize_t) -> cython.void:
         """Read the file's header, whose magic number is known to be one of MAGICS."""
-        order = "big" if bytes(self.data[at : at + 1]) == b"\xa1" else "little"
-        fields = [int.from_bytes(self.data[at + i : at + i + 4], order) for i in range(0, FILE_HEADER, 4)]
-        magic, _, _, _, snapshot, network = fields
-        self.big = order == "big"
+        self.big = self.data[at] == MICROSECOND_MAGIC >> 24
+        magic: cython.longlong = self.word(at)
+        snapshot: cython.longlong = self.word(at + 16)
+        network: cython.longlong = self.word(at + 20)
         self.header = 24 if magic == MODIFIED_MAGIC else 16
         self.scale = 1 if magic == NANOSECOND_MAGIC else 1000
         self.most = max(limits.PACKET_BYTES, min(snapshot, limits.RECORD_BYTES))
         self.link_type = network & 0xFFFF
         if network & FRAME_CHECK_PRESENT:
             self.frame_check = 2 * (network >> 28)  # the upper four bits count 16-bit words
+        else:
+            self.frame_check = 0
         self.point = self.point_of(0)
         self.started = True
+
+    def joined(self, at: int) -> bool:
+        """Whether another file's header stands where a record should: `cat a.pcap b.pcap`.
+
+        As a record it would be an empty packet of the year 2055.
+        """
+        head = bytes(self.data[at : at + 16])
+        if head[:4] not in MAGICS or head[4:8] not in VERSIONS or any(head[8:16]):
+            return False
+        self.remarks.setdefault("another pcap file begins in the middle of this one, and is read on from there", (1, at))
+        return True
 
     def walk(
         self, start: cython.Py_ssize_t, stop: cython.Py_ssize_t, limit: cython.longlong
     ) -> cython.Py_ssize_t:
         """See Walker.walk."""
-        data: cython.const[cython.uchar][::1] = self.data
         packet: Packet = self.packet
         reader: PacketReader = self.reader
         at: cython.Py_ssize_t = start
@@ -129,23 +130,31 @@ class PcapWalker(Walker):
             self.file_header(at)
             at += FILE_HEADER
         header: cython.Py_ssize_t = self.header
-        big: cython.bint = self.big
         scale: cython.longlong = self.scale
         captured: cython.Py_ssize_t
         wire: cython.longlong
         time: cython.longlong
-        packet.data = data
+        packet.data = self.data
         packet.file = self.file
         self.needed = header
         while stop - at >= header:
-            captured = word(data, at + 8, big)
+            captured = self.word(at + 8)
+            if captured == 0 and self.joined(at):
+                if stop - at < FILE_HEADER:
+                    self.needed = FILE_HEADER
+                    return at
+                self.file_header(at)
+                header = self.header
+                scale = self.scale
+                at += FILE_HEADER
+                continue
             if captured > self.most:
                 self.broken = f"a record claims {captured} captured bytes"
                 return at
             if stop - at - header < captured:
                 self.needed = header + captured
                 return at
-            time = word(data, at, big) * NANOSECONDS + word(data, at + 4, big) * scale
+            time = self.word(at) * NANOSECONDS + self.word(at + 4) * scale
             if time < self.since or time > self.until:
                 self.outside += 1
                 self.number += 1
@@ -155,7 +164,7 @@ class PcapWalker(Walker):
                 self.held = True
                 self.next_time = time
                 return at
-            wire = word(data, at + 12, big)
+            wire = self.word(at + 12)
             at += header
             packet.start = at
             at += captured
@@ -172,6 +181,16 @@ class PcapWalker(Walker):
             packet.link_type = self.link_type
             reader.packet()
         return at
+
+    def word(self, at: cython.Py_ssize_t) -> cython.uint:
+        """The 32-bit number at `at`. Every walker has its own, as only then is it inlined."""
+        first: cython.uint = self.data[at]
+        second: cython.uint = self.data[at + 1]
+        third: cython.uint = self.data[at + 2]
+        fourth: cython.uint = self.data[at + 3]
+        if self.big:
+            return first << 24 | second << 16 | third << 8 | fourth
+        return fourth << 24 | third << 16 | second << 8 | first
 
 
 def without_frame_check(packet: Packet, wire: int, size: int) -> int:

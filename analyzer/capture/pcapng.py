@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Literal
 
 from analyzer import limits
 from analyzer.capture.pcap import Walker
@@ -27,17 +27,6 @@ DECRYPTION_SECRETS = 10
 READ_BLOCKS = frozenset((SECTION, INTERFACE, OBSOLETE_PACKET, SIMPLE_PACKET, ENHANCED_PACKET, DECRYPTION_SECRETS))
 
 OPTION_END, OPTION_RESOLUTION, OPTION_OFFSET = 0, 9, 14
-
-
-def word(data: cython.const[cython.uchar][::1], at: cython.Py_ssize_t, big: cython.bint) -> cython.longlong:
-    """The 32-bit number at `at`. Each hot module has its own, as only then is it inlined."""
-    first: cython.ulonglong = data[at]
-    second: cython.ulonglong = data[at + 1]
-    third: cython.ulonglong = data[at + 2]
-    fourth: cython.ulonglong = data[at + 3]
-    if big:
-        return first << 24 | second << 16 | third << 8 | fourth
-    return fourth << 24 | third << 16 | second << 8 | first
 
 
 class Interface:
@@ -78,7 +67,8 @@ class PcapngWalker(Walker):
     """The walker of pcapng files: several sections of either byte order, several interfaces in each.
 
     interfaces: of the present section; interfaces_seen: in all sections so far. secrets: (type, bytes) of the
-    Decryption Secrets Blocks (4.7). index, captured, wire, time, body: of the packet block in hand.
+    Decryption Secrets Blocks (4.7). kind: type of the block in hand; index, interface: of the last packet;
+    captured, wire, time, body: of the packet in hand.
     """
 
     def __init__(
@@ -93,8 +83,9 @@ class PcapngWalker(Walker):
         self.secrets_bytes: cython.longlong = 0
         self.interfaces: list[Interface] = []
         self.interfaces_seen: cython.longlong = 0
-        self.interface: Interface | None = None
-        self.index: cython.longlong = 0
+        self.interface: Interface = Interface(0, 0, 6, 0, 0)
+        self.index: cython.longlong = -1
+        self.kind: cython.longlong = 0
         self.captured: cython.longlong = 0
         self.wire: cython.longlong = 0
         self.time: cython.longlong = NO_TIME
@@ -104,14 +95,13 @@ class PcapngWalker(Walker):
         self, start: cython.Py_ssize_t, stop: cython.Py_ssize_t, limit: cython.longlong
     ) -> cython.Py_ssize_t:
         """See Walker.walk."""
-        data: cython.const[cython.uchar][::1] = self.data
         packet: Packet = self.packet
         reader: PacketReader = self.reader
         at: cython.Py_ssize_t = start
         length: cython.Py_ssize_t
         kind: cython.longlong
         time: cython.longlong
-        packet.data = data
+        packet.data = self.data
         packet.file = self.file
         self.held = False
         while True:
@@ -122,7 +112,7 @@ class PcapngWalker(Walker):
                 self.skip = length - (stop - at)
                 self.needed = 1
                 return stop
-            kind = word(data, at, self.big)
+            kind = self.kind
             if kind != ENHANCED_PACKET and kind != SIMPLE_PACKET and kind != OBSOLETE_PACKET:
                 self.describe(kind, at, at + length)
                 at += length
@@ -153,19 +143,29 @@ class PcapngWalker(Walker):
             packet.link_type = self.interface.link_type
             reader.packet()
 
+    def word(self, at: cython.Py_ssize_t) -> cython.uint:
+        """The 32-bit number at `at`. Every walker has its own, as only then is it inlined."""
+        first: cython.uint = self.data[at]
+        second: cython.uint = self.data[at + 1]
+        third: cython.uint = self.data[at + 2]
+        fourth: cython.uint = self.data[at + 3]
+        if self.big:
+            return first << 24 | second << 16 | third << 8 | fourth
+        return fourth << 24 | third << 16 | second << 8 | first
+
     def block(self, at: cython.Py_ssize_t, stop: cython.Py_ssize_t) -> cython.longlong:
         """The padded length of the block at `at`; 0 where more bytes are needed or the file is broken.
 
         Blocks that are not read may reach beyond `stop`; all others are whole.
         """
-        data: cython.const[cython.uchar][::1] = self.data
         self.needed = 12
         if stop - at < 12:
             return 0
-        kind: cython.longlong = word(data, at, self.big)
+        kind: cython.longlong = self.word(at)
+        self.kind = kind
         if kind == SECTION and not self.section(at):
             return 0
-        claimed: cython.longlong = word(data, at + 4, self.big)
+        claimed: cython.longlong = self.word(at + 4)
         length: cython.longlong = (claimed + 3) & ~3  # some writers do not count the padding
         if claimed < 12:
             self.broken = f"a block claims {claimed} bytes"
@@ -177,7 +177,7 @@ class PcapngWalker(Walker):
             if length > limits.RECORD_BYTES:
                 self.broken = f"a block of type {kind} claims {claimed} bytes"
             return 0
-        if word(data, at + length - 4, self.big) != claimed:
+        if self.word(at + length - 4) != claimed:
             self.broken = f"a block of {claimed} bytes does not end in its length"
             return 0
         return length
@@ -196,43 +196,48 @@ class PcapngWalker(Walker):
 
     def fields(self, kind: cython.int, at: cython.Py_ssize_t, stop: cython.Py_ssize_t) -> cython.bint:
         """Read the fields of the packet block in [at, stop); False where they contradict each other."""
-        data: cython.const[cython.uchar][::1] = self.data
-        big: cython.bint = self.big
         room: cython.longlong = stop - at - 32
         if kind == SIMPLE_PACKET:
             return self.simple_fields(at, stop)
         if room < 0:
             self.remark("a packet block is too short for its fields", at)
             return False
-        self.index = word(data, at + 8, big)
+        index: cython.longlong = self.word(at + 8)
         if kind == OBSOLETE_PACKET:
-            self.index = self.index >> 16 if big else self.index & 0xFFFF
-        if self.index >= len(self.interfaces):
-            self.remark("a packet of an interface that was not described", at)
+            index = index >> 16 if self.big else index & 0xFFFF
+        if index != self.index and not self.select(index, at):
             return False
-        self.captured = word(data, at + 20, big)
-        self.wire = word(data, at + 24, big)
+        self.captured = self.word(at + 20)
+        self.wire = self.word(at + 24)
         self.body = at + 28
         if self.captured > room:
             self.remark("a packet is longer than its block", at)
             return False
         if self.wire < self.captured:
             self.wire = self.captured
-        self.interface = self.interfaces[self.index]
-        self.time = self.interface.time(word(data, at + 12, big), word(data, at + 16, big))
+        self.time = self.interface.time(self.word(at + 12), self.word(at + 16))
         if self.time == NO_TIME:
             self.remark("a time that nanoseconds since 1970 cannot hold", at)
         return True
 
-    def simple_fields(self, at: int, stop: int) -> bool:
-        """The same for a Simple Packet Block (4.4): of the first interface, without a time."""
-        if stop - at < 16 or not self.interfaces:
+    def select(self, index: int, at: int) -> bool:
+        """Make the section's interface `index` the one of the packet in hand; False where there is none."""
+        if index >= len(self.interfaces):
             self.remark("a packet of an interface that was not described", at)
             return False
-        self.interface = self.interfaces[0]
-        self.index = 0
+        self.index = index
+        self.interface = self.interfaces[index]
+        return True
+
+    def simple_fields(self, at: int, stop: int) -> bool:
+        """The same for a Simple Packet Block (4.4): of the first interface, without a time."""
+        if stop - at < 16:
+            self.remark("a packet block is too short for its fields", at)
+            return False
+        if not self.select(0, at):
+            return False
         self.time = NO_TIME
-        self.wire = int.from_bytes(self.data[at + 8 : at + 12], "big" if self.big else "little")
+        self.wire = self.word(at + 8)
         self.body = at + 12
         self.captured = min(self.wire, self.interface.snapshot or self.wire, stop - at - 16)
         return True
@@ -241,6 +246,7 @@ class PcapngWalker(Walker):
         """Take a block that holds no packet."""
         if kind == SECTION:
             self.interfaces = []
+            self.index = -1
             self.started = True
         elif kind == INTERFACE:
             self.describe_interface(at, stop)
@@ -249,7 +255,10 @@ class PcapngWalker(Walker):
 
     def describe_interface(self, at: int, stop: int) -> None:
         """Take an Interface Description Block (4.2)."""
-        order = "big" if self.big else "little"
+        if len(self.interfaces) >= limits.INTERFACES:
+            self.remark("more interfaces than are kept", at)
+            return
+        order: Literal["big", "little"] = "big" if self.big else "little"
         block = bytes(self.data[at + 8 : stop - 4])
         if len(block) < 8:
             self.remark("an interface description is too short", at)
@@ -275,16 +284,14 @@ class PcapngWalker(Walker):
 
     def keep_secrets(self, at: int, stop: int) -> None:
         """Take a Decryption Secrets Block (4.7)."""
-        order = "big" if self.big else "little"
-        size = int.from_bytes(self.data[at + 12 : at + 16], order) if stop - at >= 20 else stop
+        size = self.word(at + 12) if stop - at >= 20 else stop
         if size > stop - at - 20:
             self.remark("a secrets block is shorter than its secrets", at)
         elif self.secrets_bytes + size > limits.SECRETS_BYTES:
             self.remark("more decryption secrets than are kept", at)
         else:
             self.secrets_bytes += size
-            kind = int.from_bytes(self.data[at + 8 : at + 12], order)
-            self.secrets.append((kind, bytes(self.data[at + 16 : at + 16 + size])))
+            self.secrets.append((self.word(at + 8), bytes(self.data[at + 16 : at + 16 + size])))
 
     def remark(self, what: str, at: cython.Py_ssize_t) -> cython.void:
         """Note damage that does not end the reading."""
