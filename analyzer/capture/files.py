@@ -47,14 +47,15 @@ class CaptureFile:
         self.problems = problems
         self.stream = source.open()
         self.buffer = bytearray(limits.READ_BUFFER) if buffer is None else buffer
-        self.start = self.stop = 0  # of the bytes in the buffer that are not yet walked over
         self.base = 0  # offset in the capture of the buffer's first byte
         self.truncated_bytes = 0
         self.failure: CannotRead | None = None
         self.reported: set[str] = set()
         self.progress: Callable[[], None] | None = None
         try:
+            filled = self._first_bytes()
             self.walker = self._walker(packet, reader, point_of, secrets)
+            self.walker.stop = filled
         except CannotRead:
             self.stream.close()
             raise
@@ -62,11 +63,6 @@ class CaptureFile:
     def _walker(self, packet: Packet, reader: PacketReader, point_of: Callable[[int], int], secrets: Secrets) -> Any:
         """The walker for what the file's magic number says it is."""
         walker: Any
-        while self.stop < 4:
-            size = self._read()
-            if not size:
-                raise CannotRead(self.name, "the file is cut off" if self.stop else "the file is empty", self.stop)
-            self.stop += size
         magic = bytes(self.buffer[:4])
         if magic == pcapng.MAGIC:
             walker = pcapng.PcapngWalker(packet, reader, point_of, secrets)
@@ -77,12 +73,22 @@ class CaptureFile:
         walker.data = memoryview(self.buffer).toreadonly()
         return walker
 
-    def _read(self) -> int:
-        """Read behind `stop`; bytes read, 0 at the end. A failure is met again by every later call."""
+    def _first_bytes(self) -> int:
+        """Read at least the magic number; bytes read."""
+        filled = 0
+        while filled < 4:
+            size = self._read(filled)
+            if not size:
+                raise CannotRead(self.name, "the file is cut off" if filled else "the file is empty", filled)
+            filled += size
+        return filled
+
+    def _read(self, place: int) -> int:
+        """Read into the buffer from `place` on; bytes read, 0 at the end. A failure is met again by later calls."""
         if self.failure is not None:
             raise self.failure
         try:
-            return int(self.stream.readinto(memoryview(self.buffer)[self.stop :]))
+            return int(self.stream.readinto(memoryview(self.buffer)[place:]))
         except CannotRead as error:
             self.failure = error
             raise
@@ -90,20 +96,21 @@ class CaptureFile:
     def first_time(self) -> int:
         """The time of the first packet that has one, LAST_TIME if the first buffer shows none. To be asked first."""
         probe = self._walker(Packet(), PacketReader(), lambda _: 0, [])
-        position = 0
+        position, filled = 0, self.walker.stop
         while True:
-            position = probe.walk(position, self.stop, NO_TIME)
+            position = probe.walk(position, filled, NO_TIME)
             if probe.held:
                 return int(probe.next_time)
-            if probe.broken is not None or probe.skip or self.stop == len(self.buffer):
+            if probe.broken is not None or probe.skip or filled == len(self.buffer):
                 return LAST_TIME
             try:
-                size = self._read()
+                size = self._read(filled)
             except CannotRead:
                 size = 0
             if not size:
                 return LAST_TIME
-            self.stop += size
+            filled += size
+            self.walker.stop = filled
 
     def run(self, limit: int, most: int | None = None) -> bool:
         """Hand on packets up to the time `limit`; False at the end of the file, or once `most` bytes of it are read.
@@ -112,16 +119,16 @@ class CaptureFile:
         """
         walker = self.walker
         while True:
-            self.start = walker.walk(self.start, self.stop, limit)
+            walker.start = walker.walk(walker.start, walker.stop, limit)
             if walker.remarks:
                 self._report()
             if walker.held:
                 return True
             if walker.broken is not None and walker.started:
-                self.problems.append(Problem(self.name, f"{walker.broken}; reading ends", self.base + self.start))
+                self.problems.append(Problem(self.name, f"{walker.broken}; reading ends", self.base + walker.start))
             if walker.broken is not None:
                 return self._ended()
-            if most is not None and self.base + self.stop >= most:
+            if most is not None and self.base + walker.stop >= most:
                 return False
             if not self._fill():
                 return self._ended()
@@ -129,40 +136,42 @@ class CaptureFile:
                 self.progress()
 
     def _ended(self) -> bool:
-        if not self.walker.started:
-            reason = self.walker.broken or "the file ends within its header"
-            raise CannotRead(self.name, reason, self.base + self.start)
+        walker = self.walker
+        if not walker.started:
+            reason = walker.broken or "the file ends within its header"
+            raise CannotRead(self.name, reason, self.base + walker.start)
         return False
 
     def _fill(self) -> bool:
         """Make room and read on; False at the end of the file."""
-        rest = self.stop - self.start
+        walker = self.walker
+        rest = walker.stop - walker.start
         buffer = self.buffer
-        if self.walker.needed > len(buffer):
-            buffer = bytearray(max(self.walker.needed, 2 * len(buffer)))
-        buffer[:rest] = self.buffer[self.start : self.stop]
-        self.base += self.start
-        self.start, self.stop = 0, rest
+        if walker.needed > len(buffer):
+            buffer = bytearray(max(walker.needed, 2 * len(buffer)))
+        buffer[:rest] = self.buffer[walker.start : walker.stop]
+        self.base += walker.start
+        walker.start, walker.stop = 0, rest
         if buffer is not self.buffer:
             self.buffer = buffer
-            self.walker.data = memoryview(buffer).toreadonly()
+            walker.data = memoryview(buffer).toreadonly()
         size = self._read_on()
-        self.stop += size
+        walker.stop += size
         return size > 0
 
     def _read_on(self) -> int:
         """Read behind `stop`, past what the walker wants skipped; 0 at the end, which may be a premature one."""
         walker = self.walker
         try:
-            while size := self._read():
+            while size := self._read(walker.stop):
                 if not walker.skip:
                     return size
                 passed = min(size, int(walker.skip))
                 walker.skip -= passed
                 self.base += passed
                 if size > passed:
-                    self.buffer[self.stop : self.stop + size - passed] = self.buffer[
-                        self.stop + passed : self.stop + size
+                    self.buffer[walker.stop : walker.stop + size - passed] = self.buffer[
+                        walker.stop + passed : walker.stop + size
                     ]
                     return size - passed
         except CannotRead as error:
@@ -174,10 +183,11 @@ class CaptureFile:
 
     def _cut_off(self) -> None:
         """Note a file that ends in the middle of a record."""
-        self.truncated_bytes = self.stop - self.start
-        if self.walker.skip or (self.truncated_bytes and self.walker.started):
+        walker = self.walker
+        self.truncated_bytes = walker.stop - walker.start
+        if walker.skip or (self.truncated_bytes and walker.started):
             what = f"the file ends in the middle of a record, of which {self.truncated_bytes} bytes are there"
-            self.problems.append(Problem(self.name, what, self.base + self.start))
+            self.problems.append(Problem(self.name, what, self.base + walker.start))
 
     def _report(self) -> None:
         for what, (_, position) in self.walker.remarks.items():

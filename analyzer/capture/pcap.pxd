@@ -5,8 +5,11 @@ from analyzer.records cimport Packet, PacketReader
 cdef long long NO_TIME, NO_LIMIT
 cdef long long NANOSECONDS
 
+cpdef Py_ssize_t alternate(list walkers, long long limit) except -2
+
 cdef class Walker:
     cdef public const unsigned char[::1] data
+    cdef public Py_ssize_t start, stop
     cdef public Packet packet
     cdef public PacketReader reader
     cdef public int file

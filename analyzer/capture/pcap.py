@@ -30,7 +30,8 @@ VERSIONS = (b"\2\0\4\0", b"\0\2\0\4")
 class Walker:
     """Walks over the records of one file as they come into a buffer, and hands their packets on.
 
-    data: the buffer; file: index for Packet.file; point_of: gives the capture point of the file's nth interface.
+    data: the buffer; start, stop: its bytes that the walker has still to go over, kept for the driver.
+    file: index for Packet.file; point_of: gives the capture point of the file's nth interface.
     since, until: packets with a time outside are passed over, counted in `outside`; number: packets met so far;
     unreadable: packets whose record contradicts itself. started: the file's header has been read.
 
@@ -43,6 +44,8 @@ class Walker:
 
     def __init__(self, packet: Packet, reader: PacketReader, point_of: Callable[[int], int]) -> None:
         self.data: cython.const[cython.uchar][::1] = b""
+        self.start: cython.Py_ssize_t = 0
+        self.stop: cython.Py_ssize_t = 0
         self.packet: Packet = packet
         self.reader: PacketReader = reader
         self.point_of: Callable[[int], int] = point_of
@@ -69,6 +72,36 @@ class Walker:
         A packet later than `limit` is held back. A packet without a time never is.
         """
         return start
+
+
+def alternate(walkers: list, limit: cython.longlong) -> cython.Py_ssize_t:
+    """Hand on the packets of several files in the order of their times; of equal ones the earlier file's first.
+
+    All walkers are held. Which one no longer is, so that more bytes may be needed; -1 when all next times are
+    later than `limit`.
+    """
+    index: cython.Py_ssize_t
+    first: cython.Py_ssize_t
+    earliest: cython.longlong
+    bound: cython.longlong
+    walker: Walker
+    while True:
+        first = -1
+        earliest = bound = limit
+        for index in range(len(walkers)):
+            walker = walkers[index]
+            if walker.next_time < earliest or (first < 0 and walker.next_time <= limit):
+                bound = earliest
+                earliest = walker.next_time
+                first = index
+            elif walker.next_time < bound:
+                bound = walker.next_time
+        if first < 0:
+            return -1
+        walker = walkers[first]
+        walker.start = walker.walk(walker.start, walker.stop, bound)
+        if not walker.held:
+            return first
 
 
 class PcapWalker(Walker):
@@ -112,7 +145,7 @@ class PcapWalker(Walker):
         head = bytes(self.data[at : at + 16])
         if head[:4] not in MAGICS or head[4:8] not in VERSIONS or any(head[8:16]):
             return False
-        self.remarks.setdefault("another pcap file begins in the middle of this one, and is read on from there", (1, at))
+        self.remarks.setdefault("another pcap file begins in the middle of this one and is read too", (1, at))
         return True
 
     def walk(

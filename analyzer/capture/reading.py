@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
-import heapq
 from collections import deque
 from collections.abc import Callable, Sequence
 
 from analyzer import limits
+from analyzer.capture import pcap
 from analyzer.capture.files import LAST_TIME, CaptureFile, Source
 from analyzer.capture.points import Points
 from analyzer.problems import CannotRead, Problem
@@ -109,27 +109,30 @@ class Captures:
         return True
 
     def _merge(self, turns: list[_Turn]) -> None:
-        """Read the files in turns, each up to the time at which another one goes on or begins."""
+        """Begin each file when its turn comes, and hand on the packets of all that are begun by their times."""
         waiting = deque(turns)
-        active: list[tuple[int, int, CaptureFile]] = []
-        place = 0
+        active: list[CaptureFile] = []
         while waiting or active:
-            if not active or (waiting and waiting[0].begin <= active[0][0]):
+            if not active or (waiting and waiting[0].begin <= min(file.walker.next_time for file in active)):
                 turn = waiting.popleft()
                 file = turn.opened or self._begin(turn)
-                if file is not None:
-                    heapq.heappush(active, (turn.begin, place, file))
-                    place += 1
+                if file is not None and self._goes_on(file):
+                    active.append(file)
                 continue
-            limit = min((item[0] for item in active[1:3]), default=LAST_TIME)
-            if waiting:
-                limit = min(limit, waiting[0].begin)
-            _, order, file = active[0]
-            if self._run(file, limit):
-                heapq.heapreplace(active, (file.walker.next_time, order, file))
-            else:
-                heapq.heappop(active)
-                self._end(file)
+            limit = waiting[0].begin if waiting else LAST_TIME
+            index = pcap.alternate([file.walker for file in active], limit)
+            if index >= 0 and not self._goes_on(active[index]):
+                del active[index]
+
+    def _goes_on(self, file: CaptureFile) -> bool:
+        """Read until the file's next time is known; False at its end. Packets without a time are handed on."""
+        try:
+            if file.run(NO_TIME):
+                return True
+        except CannotRead as error:
+            self.errors.append(error)
+        self._end(file)
+        return False
 
     def _begin(self, turn: _Turn) -> CaptureFile | None:
         """Open the file; None if it cannot be read."""
@@ -154,14 +157,6 @@ class Captures:
         file.progress = self._tell
         self._open.append(file)
         return file
-
-    def _run(self, file: CaptureFile, limit: int) -> bool:
-        """Hand on the file's packets up to `limit`; False at its end."""
-        try:
-            return file.run(limit)
-        except CannotRead as error:
-            self.errors.append(error)
-            return False
 
     def _end(self, file: CaptureFile) -> None:
         """Close the file and count what came of it."""
