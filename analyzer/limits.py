@@ -42,3 +42,24 @@ NESTED_TUNNELS = 8
 
 POINTS_SAMPLE = 32 << 20
 """Bytes read from the beginning of each file to tell whether files are different points of capture."""
+
+READ_BUFFER = 1 << 20
+"""Bytes of a capture file in memory at a time: large enough that reading costs nothing, small enough for the cache."""
+
+RECORD_BYTES = 16 << 20
+"""Bytes of one capture record that the read buffer grows to; packets of 256 KiB are the most that tools write."""
+
+PACKET_BYTES = 256 << 10
+"""Captured bytes of one packet that are believed where the file's own snapshot length is smaller (libpcap's most)."""
+
+SECRETS_BYTES = 64 << 20
+"""Bytes of decryption secrets kept from the capture files; a line of a key log takes about 200."""
+
+INTERFACES = 1 << 16
+"""Interfaces of one pcapng section that are kept; their numbers have 16 bits in the older packet block."""
+
+SYNS_COMPARED = 10_000
+"""SYN segments of each file that are compared to tell points of capture apart; one in common decides."""
+
+SYN_PACKET_BYTES = 200
+"""Captured bytes of a packet that may hold a SYN: two headers of the longest kinds and some tags; it has no data."""

@@ -1,0 +1,33 @@
+"""What can be wrong with an input: it cannot be read at all, or a part of it is damaged."""
+
+from dataclasses import dataclass
+
+
+class CannotRead(Exception):
+    """An input cannot be read, or not from a place on. One line: which, why, at which byte.
+
+    where: offset in the input's own (compressed) bytes or in the capture, None where no byte is to blame.
+    """
+
+    def __init__(self, name: str, reason: str, where: int | None = None) -> None:
+        super().__init__(name, reason, where)
+        self.name = name
+        self.reason = reason
+        self.where = where
+
+    def __str__(self) -> str:
+        place = "" if self.where is None else f" (byte {self.where})"
+        return f"{self.name}: {self.reason}{place}"
+
+
+@dataclass(frozen=True)
+class Problem:
+    """Damage in a file that was read as far as it goes: what was found at byte `where` of the capture."""
+
+    file: str
+    what: str
+    where: int | None = None
+
+    def __str__(self) -> str:
+        place = "" if self.where is None else f" (byte {self.where})"
+        return f"{self.file}: {self.what}{place}"
