@@ -27,7 +27,7 @@ cdef class Opening:
     cdef str proxied
     cdef long long asked, answered
     cdef int waiting, last_status
-    cdef bint uncertain, answer_lost
+    cdef bint uncertain, answers_missing, answer_lost
     cpdef bint expects(self, Direction direction, int kind)
     cpdef void meet(self, Direction direction, int kind)
     cpdef void give_up(self)

@@ -101,8 +101,9 @@ class Opening:
 
     low, high: its two directions. client, server: the same by role, None until a head tells.
     asked, answered: requests and final answers so far; head_requests: which of the former were HEAD.
-    uncertain: bytes are missing, so the two counts may differ from the truth. waiting: what the client's bytes wait
-    for; connection: the last one recognised; cut_request: a request head that broke off at a gap, its answer to come.
+    uncertain: bytes are missing, so the two counts may differ from the truth; answers_missing: bytes of the server.
+    waiting: what the client's bytes wait for; answer_lost: that fell into a gap. connection: the last one recognised.
+    cut_request: a request head that broke off at a gap, its answer to come. proxied: the source of a PROXY header.
     """
 
     def __init__(self, openings: Openings, flow: Flow, low: Source, high: Source) -> None:
@@ -123,6 +124,7 @@ class Opening:
         self.waiting: cython.int = NOTHING
         self.last_status: cython.int = 0
         self.uncertain: cython.bint = False
+        self.answers_missing: cython.bint = False
         self.answer_lost: cython.bint = False
 
     def expects(self, direction: Direction, kind: cython.int) -> cython.bint:
@@ -184,8 +186,8 @@ class Opening:
         connection: Connection = self.connect("request")
         self.describe(line, fields, size)
         self.openings.recognised(connection)
-        if self.uncertain:
-            self.answered = self.asked - 1
+        if self.answers_missing or (self.uncertain and self.answered >= self.asked):
+            self.answered = self.asked - 1  # clients let all answers come before they ask for an upgrade
         if self.answered >= self.asked:
             self.refuse(self.last_status, 0)
             return
@@ -258,7 +260,7 @@ class Opening:
 
     def final_answer(self, status: cython.int, size: cython.Py_ssize_t) -> cython.void:
         """Match a final answer with its request: does it refuse the upgrade, open the tunnel?"""
-        awaited: cython.bint = self.waiting != NOTHING and (self.uncertain or self.answered == self.asked - 1)
+        awaited: cython.bint = self.waiting != NOTHING and (self.answers_missing or self.answered == self.asked - 1)
         self.answered += 1
         self.last_status = status
         self.cut_request = None
@@ -282,9 +284,7 @@ class Opening:
         self.waiting = NOTHING
         self.answer_lost = False
         self.client.phase = NEXT
-        if self.server.phase == HELD:
-            self.server.phase = SEARCH
-        self.server.release()
+        self.server.settle()
         self.client.release()
 
     def switch(self, fields: Any, size: cython.Py_ssize_t) -> cython.void:
@@ -306,6 +306,7 @@ class Opening:
             connection.client.takeover, connection.server.takeover = agreed[0], agreed[1]
             connection.client.window_bits, connection.server.window_bits = agreed[2], agreed[3]
         self.waiting = NOTHING
+        self.server.settle()
         self.openings.accept(connection)
         if not asked and self.cut_request is None and client.phase != SEARCH:
             client.late = True
@@ -431,6 +432,7 @@ class Direction(Reader):
         self.phase = SEARCH
         self.opening.uncertain = True
         if self is self.opening.server:
+            self.opening.answers_missing = True
             self.opening.lost_answer(begun)
         elif phase == HEAD:
             self.opening.lost_request(begun)
@@ -706,6 +708,10 @@ class Direction(Reader):
             side.over_limit_bytes += over
         else:
             self.other_bytes += over
+        if reader is not self:  # a head that had begun, between lost bytes: not known to be frames
+            over_gap += len(self.pending)
+            self.other_bytes += len(self.pending)
+            self.pending.clear()
         if over + over_gap:
             self.replay_gap(over + over_gap, False)
         if self.ended >= 0 and self.source.reader is not None and self.source.reader is not self:
