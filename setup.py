@@ -13,6 +13,7 @@ HOT = (
     "capture.pcapng",
     "packets",
     "streams",
+    "upgrade.heads",
     "upgrade.http1",
     "frames",
     "messages",
