@@ -1,0 +1,444 @@
+"""The command `wsclose`: words and options in, tables and sentences out. Heavy libraries are imported when needed."""
+
+from __future__ import annotations
+
+import argparse
+import contextlib
+import os
+import sys
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any
+
+import analyzer
+
+if TYPE_CHECKING:
+    import pandas as pd
+
+    from analyzer.outputs.writing import Rows
+    from analyzer.selection import Selection
+
+TABLES = ("connections", "closes", "frames", "messages", "ledger")
+STREAMED = ("frames", "messages")
+"""Tables that can outgrow memory: their rows are written while the capture is read."""
+
+COMMANDS = (*TABLES, "show", "extract", "codes")
+FORMATS = ("table", "csv", "json", "jsonl")
+PROBLEMS_SAID = 5
+
+_OPTIONS_OF = {
+    "format": TABLES,
+    "columns": TABLES,
+    "where": TABLES,
+    "output": (*TABLES, "extract"),
+    "limit": (*TABLES, "show"),
+    "since": ("summary", *TABLES, "show", "extract"),
+    "until": ("summary", *TABLES, "show", "extract"),
+    "points": ("summary", *TABLES, "show", "extract"),
+}
+
+_USAGE = """wsclose FILE...
+       wsclose TABLE FILE... [--format FORMAT] [-o FILE] [--columns A,B] [--where CONDITION] [--limit N]
+       wsclose show FILE... CONNECTION
+       wsclose extract FILE... CONNECTION -o part.pcapng
+       wsclose codes [CODE]"""
+
+_DESCRIPTION = """\
+Why did my WebSockets close? Reads packet captures (pcap, pcapng, compressed or not; - is standard input).
+
+commands:
+  FILE...               summary: how the connections ended and which need a look
+  connections FILE...   one row per WebSocket connection
+  closes FILE...        one row per Close frame
+  frames FILE...        one row per frame
+  messages FILE...      one row per message
+  ledger FILE...        what became of every packet and byte
+  show FILE... N        the story of connection N, with its ending explained
+  extract FILE... N     the packets of connection N, into a pcapng file
+  codes [CODE]          what close codes mean
+A file that is named like a command is written ./closes."""
+
+_EPILOG = """\
+--where compares columns: wsclose connections day.pcapng --where 'server_code == 1011 and duration > "5m"'
+  with == != < <= > >=, and or not, in (a, b), not in, is missing, is not missing, contains "text"
+
+exit status: 0 done, 1 an input could not be read, 2 wrong usage, 130 interrupted"""
+
+
+class UsageError(Exception):
+    """What was asked can't be done: exit status 2."""
+
+
+class Failure(Exception):
+    """What was asked failed: exit status 1, one line."""
+
+
+@dataclass
+class Request:
+    """What the person asked for."""
+
+    command: str
+    inputs: list[str]
+    number: int | None
+    options: argparse.Namespace
+
+
+def main(argv: Sequence[str] | None = None) -> int:
+    """Run the command line; the exit status. SystemExit (0 or 2) for --help, --version and unknown options."""
+    _use_utf8()
+    try:
+        status = _run(list(sys.argv[1:] if argv is None else argv))
+        sys.stdout.flush()
+        return status
+    except UsageError as error:
+        _say(error)
+        return 2
+    except Failure as error:
+        _say(error)
+        return 1
+    except BrokenPipeError:
+        _abandon_output()
+        return 0
+    except KeyboardInterrupt:
+        _say("interrupted")
+        return 130
+
+
+def _run(argv: list[str]) -> int:
+    request = _request(argv)
+    if request.command == "codes":
+        return _codes(request)
+    from analyzer.problems import CannotRead
+    from analyzer.where import WhereError
+
+    try:
+        if request.command == "summary":
+            return _summary(request)
+        if request.command == "show":
+            return _show(request)
+        if request.command == "extract":
+            return _extract(request)
+        return _table(request)
+    except CannotRead as error:
+        raise Failure(f"{error}{_meant_command(request)}") from None
+    except WhereError as error:
+        raise UsageError(error) from None
+
+
+def _parser() -> argparse.ArgumentParser:
+    parser = argparse.ArgumentParser(
+        prog="wsclose",
+        usage=_USAGE,
+        description=_DESCRIPTION,
+        epilog=_EPILOG,
+        formatter_class=argparse.RawDescriptionHelpFormatter,
+        allow_abbrev=False,
+    )
+    parser.add_argument("words", nargs="*", help=argparse.SUPPRESS)
+    add = parser.add_argument
+    add("-o", "--output", metavar="FILE", help="write to FILE; its suffix decides: .csv .json .jsonl (also .gz, .zst) "
+        ".parquet .arrow")  # fmt: skip
+    add("--format", choices=FORMATS, help="default: a table on a terminal, csv in a pipe")
+    add("--columns", metavar="A,B", help="only these columns, in this order")
+    add("--where", metavar="CONDITION", help="only rows for which this is true")
+    add("--limit", metavar="N", type=_whole, help="at most N rows")
+    add("--since", metavar="TIME", type=_time, help="only packets from this time on (ISO 8601; UTC unless it says)")
+    add("--until", metavar="TIME", type=_time, help="only packets up to this time")
+    add("--points", choices=("merge", "separate"), help="take files as one point of capture, or each as its own")
+    add("--no-progress", action="store_true", help="no progress bar")
+    add("--version", action="version", version=f"wsclose {analyzer.__version__}")
+    return parser
+
+
+def _whole(text: str) -> int:
+    if not (text.isascii() and text.isdigit()):
+        raise argparse.ArgumentTypeError(f"{text!r} is no whole number")
+    return int(text)
+
+
+def _time(text: str) -> int:
+    from analyzer.where import time_of
+
+    try:
+        return time_of(text)
+    except ValueError as error:
+        raise argparse.ArgumentTypeError(str(error)) from None
+
+
+def _request(argv: list[str]) -> Request:
+    parser = _parser()
+    options = parser.parse_intermixed_args(argv)
+    words: list[str] = options.words
+    if not words:
+        parser.print_usage(sys.stderr)
+        raise UsageError("name a capture file, or a command (--help lists them)")
+    command = words[0] if words[0] in COMMANDS else "summary"
+    inputs = words[1:] if command in COMMANDS else words
+    for option, commands in _OPTIONS_OF.items():
+        if getattr(options, option) is not None and command not in commands:
+            raise UsageError(f"--{option} does not go with {command}, but with: {', '.join(commands)}")
+    number = None
+    if command in ("show", "extract"):
+        number = _number_of(command, inputs)
+        inputs = inputs[:-1]
+    if command != "codes" and not inputs:
+        raise UsageError(f"{command} needs a capture file")
+    return Request(command, inputs, number, options)
+
+
+def _number_of(command: str, words: list[str]) -> int:
+    if len(words) < 2 or not (words[-1].isascii() and words[-1].isdigit()):
+        raise UsageError(f"{command} needs a capture file and the number of a connection: wsclose {command} FILE 0")
+    return int(words[-1])
+
+
+def _summary(request: Request) -> int:
+    from analyzer.outputs import summary, words
+
+    result = _analyzed(request, ("connections", "closes", "ledger"))
+    words.show(summary.lines(result, request.inputs))
+    return _status(result, request)
+
+
+def _show(request: Request) -> int:
+    from analyzer.outputs import timeline, words
+
+    assert request.number is not None
+    result = _analyzed(request, ("connections", "closes", "frames", "messages"))
+    _check_number(result, request.number)
+    limit = request.options.limit
+    if limit is None and sys.stdout.isatty():
+        limit = timeline.ON_TERMINAL
+    words.show(timeline.lines(result.connection(request.number), request.number, limit))
+    return _status(result, request)
+
+
+def _check_number(result: Any, number: int) -> None:
+    if number not in result.connections.index:
+        total = len(result.connections)
+        there = f"there are {total}, numbered from 0" if total else "no WebSocket was found"
+        raise UsageError(f"there is no connection {number}: {there}")
+
+
+def _codes(request: Request) -> int:
+    from analyzer.outputs import codes, words
+
+    if len(request.inputs) > 1:
+        raise UsageError("codes takes one code")
+    if not request.inputs:
+        words.show(codes.everything())
+        return 0
+    text = request.inputs[0]
+    if not (text.isascii() and text.isdigit() and int(text[:6]) <= 65535):
+        raise UsageError(f"{text!r} is no close code: they are numbers from 0 to 65535")
+    words.show(codes.one(int(text)))
+    return 0
+
+
+def _extract(request: Request) -> int:
+    from analyzer import pipeline
+    from analyzer.extract import Bounds, Extractor, PcapngWriter
+    from analyzer.outputs.writing import NewFile
+
+    path, number = request.options.output, request.number
+    assert number is not None
+    if path is None:
+        raise UsageError("extract needs -o part.pcapng")
+    if not path.lower().endswith(".pcapng"):
+        raise UsageError(f"extract writes pcapng: name the output something.pcapng, not {path}")
+    if "-" in request.inputs:
+        raise UsageError("extract reads its input twice: standard input can't be")
+    _check_output(path, request.inputs)
+    result = _analyzed(request, ("connections",))
+    _check_number(result, number)
+    row = result.connections.loc[number]
+    places = [(result.files.index(str(row[f"{end}_file"])), int(row[f"{end}_packet"])) for end in ("first", "last")]
+    bounds = Bounds(row["client_ip"], int(row["client_port"]), row["server_ip"], int(row["server_port"]), *places)
+    made: list[Extractor] = []
+
+    def reader(packet: Any, segment: Any) -> Extractor:
+        made.append(Extractor(packet, segment, bounds, PcapngWriter(file.stream)))
+        return made[-1]
+
+    try:
+        file = NewFile(path)
+        try:
+            pipeline.packets_of(request.inputs, reader)
+            file.commit()
+        except BaseException:
+            file.discard()
+            raise
+    except OSError as error:
+        raise Failure(_cannot_write(path, error)) from None
+    _say(f"{sum(each.packets for each in made)} packets of connection {number} written to {path}")
+    return _status(result, request)
+
+
+def _table(request: Request) -> int:
+    from analyzer.outputs.writing import MissingExtra
+    from analyzer.selection import Selection
+
+    options = request.options
+    selection = Selection(request.command, options.columns, options.where, options.limit)
+    try:
+        sink = _sink(request)
+    except (MissingExtra, OSError) as error:
+        raise Failure(_cannot_write(options.output, error)) from None
+    if sink is None:
+        return _people_table(request, selection)
+    try:
+        result = _analyzed(request, (request.command, "connections"), _feed(request, selection, sink))
+        if request.command not in STREAMED:
+            sink.write(selection.rows(getattr(result, request.command)))
+        elif not sink.begun:
+            sink.write(selection.rows(selection.empty))
+        sink.commit()
+    except KeyboardInterrupt:
+        place = sink.keep_partial()
+        _say(
+            f"interrupted: {place} is partial: {sink.rows} whole rows" if place else "interrupted: nothing was written"
+        )
+        return 130
+    except BaseException as error:
+        sink.discard()
+        if isinstance(error, OSError) and options.output and not isinstance(error, BrokenPipeError):
+            raise Failure(_cannot_write(options.output, error)) from None
+        raise
+    return _status(result, request)
+
+
+def _people_table(request: Request, selection: Selection) -> int:
+    from analyzer.outputs import text_table
+
+    result = _analyzed(request, (request.command, "connections"))
+    rows = selection.rows(getattr(result, request.command))
+    if sys.stdout.isatty():
+        options = request.options
+        chosen, limited = options.columns is not None, options.limit is not None
+        note = text_table.write_terminal(rows, sys.stdout, chosen, limited)
+        if note:
+            _say(note)
+    else:
+        text_table.write_plain(rows, sys.stdout)
+    return _status(result, request)
+
+
+def _sink(request: Request) -> Rows | None:
+    """Where the rows go; None for a table for people."""
+    from analyzer.outputs.writing import StreamRows, TableFile, format_of
+
+    options = request.options
+    if options.output is None:
+        form = options.format or ("table" if sys.stdout.isatty() else "csv")
+        return None if form == "table" else StreamRows(sys.stdout, form)
+    form, compression = format_of(options.output) or (options.format, "")
+    if form is None or form == "table":
+        wanted = ".csv, .json, .jsonl (also with .gz or .zst), .parquet or .arrow"
+        raise UsageError(f"-o {options.output}: the name must end in {wanted}")
+    if options.format is not None and options.format != form:
+        raise UsageError(f"-o {options.output} and --format {options.format} contradict each other")
+    _check_output(options.output, request.inputs)
+    return TableFile(options.output, form, compression)
+
+
+def _check_output(path: str, inputs: Sequence[str]) -> None:
+    for name in inputs:
+        with contextlib.suppress(OSError):
+            if os.path.samefile(path, name):
+                raise UsageError(f"-o {path} would overwrite the capture")
+
+
+def _feed(request: Request, selection: Selection, sink: Rows) -> Callable[[str, pd.DataFrame], None] | None:
+    """What takes the rows of a streamed table while the capture is read."""
+    if request.command not in STREAMED:
+        return None
+
+    def feed(table: str, rows: pd.DataFrame) -> None:
+        if table == request.command:
+            sink.write(selection.rows(rows))
+
+    return feed
+
+
+def _analyzed(request: Request, tables: Sequence[str], chunk: Any = None) -> Any:
+    """The result of the analysis, with a progress bar where a person sees it."""
+    from analyzer.outputs.progress import ProgressBar
+
+    options = request.options
+    bar = ProgressBar(sys.stderr) if sys.stderr.isatty() and not options.no_progress else None
+    try:
+        return analyzer.analyze(
+            *request.inputs,
+            tables=tuple(dict.fromkeys(tables)),
+            since=options.since,
+            until=options.until,
+            points=options.points,
+            progress=bar,
+            chunk=chunk,
+        )
+    finally:
+        if bar is not None:
+            bar.close()
+
+
+def _status(result: Any, request: Request) -> int:
+    """Says what a person must know beside the output; 1 if a file could not be read, else 0."""
+    from analyzer.outputs import summary
+
+    if request.command != "summary":
+        for problem in result.problems[:PROBLEMS_SAID]:
+            _say(summary.problem_text(problem))
+        if len(result.problems) > PROBLEMS_SAID:
+            _say(f"and {len(result.problems) - PROBLEMS_SAID} more problems: wsclose FILE tells them")
+        if request.command in TABLES and result.connections.empty:
+            for line in summary.absence(result, request.inputs):
+                _say("".join(text for text, _ in line).strip())
+    for error in result.errors:
+        _say(f"{error}{_meant_command(request)}")
+    return 1 if result.errors else 0
+
+
+def _meant_command(request: Request) -> str:
+    """A hint where the first word, read as a file, looks like a command."""
+    import difflib
+
+    first = request.inputs[0] if request.inputs else ""
+    close = difflib.get_close_matches(first, COMMANDS, 1, 0.75)
+    if request.command == "summary" and close and not os.path.exists(first):
+        return f"; did you mean the command {close[0]}?"
+    return ""
+
+
+def _cannot_write(path: str, error: Exception) -> str:
+    reason = error.strerror if isinstance(error, OSError) and error.strerror else str(error)
+    return f"{path}: {reason}"
+
+
+def _say(message: object) -> None:
+    """One message on standard error; several lines stay lines, anything else that acts on a terminal is escaped."""
+    from analyzer.outputs.escaping import visible
+
+    sys.stdout.flush()
+    print("wsclose:", "\n".join(visible(line) for line in str(message).split("\n")), file=sys.stderr)
+
+
+def _use_utf8() -> None:
+    """Pipes get UTF-8 with plain line ends; a terminal keeps its encoding and gets escapes for what that lacks."""
+    for stream in (sys.stdout, sys.stderr):
+        reconfigure = getattr(stream, "reconfigure", None)
+        if reconfigure is None:
+            continue
+        if stream.isatty():
+            reconfigure(errors="backslashreplace")
+        else:
+            reconfigure(encoding="utf-8", errors="backslashreplace", newline="\n")
+
+
+def _abandon_output() -> None:
+    """Whoever read our output has left: let nothing more be written, not even at exit."""
+    with contextlib.suppress(OSError, ValueError):
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+
+
+if __name__ == "__main__":
+    sys.exit(main())

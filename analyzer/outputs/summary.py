@@ -1,0 +1,194 @@
+"""What a person wants first: how the WebSockets ended, which need a look, what the capture lacks, what to do next."""
+
+from __future__ import annotations
+
+import shlex
+from collections import Counter
+from collections.abc import Iterator, Sequence
+from typing import Any
+
+import pandas as pd
+
+from analyzer.outputs import words
+from analyzer.outputs.escaping import visible
+from analyzer.outputs.words import Line
+
+ATTENTION = ("unanswered-close", "dropped", "refused", "no-answer", "unknown")
+EXAMPLES = 3
+"""Connections shown of each outcome that needs a look."""
+
+PROBLEMS = 8
+BAR = 24
+
+_PROTOCOLS = {
+    "tls": "TLS: a WebSocket inside (wss) can't be seen without the session's keys; capture behind the TLS terminator",
+    "http": "HTTP without an upgrade to WebSocket",
+    "http2 preface": "HTTP/2 in clear, with no WebSocket seen in it",
+    "ssh": "SSH",
+    "other": "another protocol, or begun before the capture",
+}
+
+
+def lines(result: Any, inputs: Sequence[str]) -> list[Line]:
+    """The whole summary."""
+    connections = result.connections
+    if connections.empty:
+        return [*absence(result, inputs), *_damage(result, connections)]
+    return [
+        *_head(connections, inputs),
+        *_endings(connections),
+        *_codes(connections),
+        *_attention(connections, inputs),
+        *_damage(result, connections),
+        *_next(connections, inputs),
+    ]
+
+
+def absence(result: Any, inputs: Sequence[str]) -> list[Line]:
+    """That there is no WebSocket, and the likely reason."""
+    found: list[Line] = [[(f"No WebSocket in {words.files(inputs)}.", "bold")]]
+    ledger = result.ledger
+    packets = int(ledger.loc[ledger["unit"] == "packet", "count"].sum())
+    flows = {kind: number for kind, number in result.flow_kinds.items() if number}
+    if not packets:
+        found.append([("  It holds no packets (in the time asked for).", "")])
+    elif not flows:
+        found.append([(f"  {words.counted(packets, 'packet')}, none with TCP payload.", "")])
+    for kind, number in sorted(flows.items(), key=lambda item: -item[1]):
+        what = _PROTOCOLS.get(kind, visible(kind))
+        found.append([(f"  {words.counted(number, 'TCP connection')}: {what}.", "")])
+    cut = ledger.loc[(ledger["unit"] == "byte") & ledger["kind"].astype("string").str.startswith("cut"), "count"].sum()
+    if cut:
+        sentence = f"  Packets are cut short: {words.counted(int(cut), 'byte')} are missing; record them whole (-s 0)."
+        found.append([(sentence, "yellow")])
+    return found
+
+
+def _head(connections: pd.DataFrame, inputs: Sequence[str]) -> Iterator[Line]:
+    number = words.counted(len(connections), "WebSocket connection")
+    yield [(number, "bold"), (f" in {words.files(inputs)}", "")]
+    begin, end = connections["start"].min(), connections["end"].max()
+    if not words.is_missing(begin) and not words.is_missing(end):
+        yield [(f"{words.moment(begin)} to {words.moment(end)} UTC, {words.elapsed(end - begin)}", "dim")]
+
+
+def _endings(connections: pd.DataFrame) -> Iterator[Line]:
+    yield []
+    yield [("How they ended", "bold")]
+    counts = Counter(connections["outcome"].astype("string").fillna("unknown"))
+    total = sum(counts.values())
+    for outcome, meaning in words.OUTCOMES.items():
+        if number := counts[outcome]:
+            bar = "\u2588" * max(1, round(BAR * number / total))
+            yield [
+                (f"  {outcome:<17}", words.COLOURS[outcome]),
+                (f"{words.count(number):>8}  ", ""),
+                (f"{bar:<{BAR}}  ", words.COLOURS[outcome]),
+                (meaning, "dim"),
+            ]
+
+
+def _codes(connections: pd.DataFrame) -> Iterator[Line]:
+    """The codes of the Close frames that came first, by who sent them."""
+    counts: Counter[tuple[int, str]] = Counter()
+    who = connections["close_initiator"].astype("string")
+    for side in ("client", "server"):
+        first = (who == side).fillna(False) | (who == "both").fillna(False)
+        for code in connections.loc[first, f"{side}_code"].fillna(-1):
+            counts[int(code), side] += 1
+    if counts:
+        yield []
+        yield [("Codes of the first Close", "bold"), (" (both sides' where they crossed)", "dim")]
+        yield [(f"  {'':<34}{'by client':>11}{'by server':>11}", "dim")]
+    for code in sorted({code for code, _ in counts}):
+        name = "no code (its receiver is told 1005)" if code < 0 else words.code(code)
+        numbers = "".join(f"{words.count(counts[code, side]) if counts[code, side] else '-':>11}" for side in _SIDES)
+        yield [(f"  {name:<34}{numbers}", "")]
+    told = {side: int((connections[f"{side}_saw"] == 1006).fillna(False).sum()) for side in _SIDES}
+    if any(told.values()):
+        if not counts:
+            yield []
+        yield [(f"  told 1006, an end without Close: {told['client']} clients, {told['server']} servers", "")]
+
+
+_SIDES = ("client", "server")
+
+
+def _attention(connections: pd.DataFrame, inputs: Sequence[str]) -> Iterator[Line]:
+    for outcome in ATTENTION:
+        rows = connections[connections["outcome"] == outcome]
+        if rows.empty:
+            continue
+        yield []
+        yield [(f"{outcome}", f"bold {words.COLOURS[outcome]}"), (f": {words.OUTCOMES[outcome]}", "")]
+        for number, row in rows.head(EXAMPLES).iterrows():
+            yield from _example(number, row, len(inputs) > 1)
+        if len(rows) > EXAMPLES:
+            condition = shlex.quote(f'outcome == "{outcome}"')
+            command = f"wsclose connections {_shell(inputs)} --where {condition}"
+            yield [(f"  and {words.count(len(rows) - EXAMPLES)} more: ", "dim"), (command, "cyan")]
+
+
+def _example(number: Any, row: pd.Series[Any], several: bool) -> Iterator[Line]:
+    ends = " -> ".join(words.endpoint(row[f"{side}_ip"], row[f"{side}_port"]) for side in _SIDES)
+    path = "" if words.is_missing(row["path"]) else f"  {visible(str(row['path']))}"
+    yield [(f"  #{number}  ", "bold"), (f"{ends}{path}", "")]
+    facts = [words.elapsed(row["duration"])]
+    if row["outcome"] == "refused" and not words.is_missing(row["http_status"]):
+        facts.append(f"HTTP status {row['http_status']}")
+    for side in _SIDES:
+        if not words.is_missing(row[f"{side}_close"]):
+            facts.append(f"{side} sent {words.code(row[f'{side}_code'])}")
+    if not words.is_missing(row["transport_end"]):
+        by = "" if words.is_missing(row["transport_end_by"]) else f" by {row['transport_end_by']}"
+        facts.append(f"{str(row['transport_end']).upper()}{by}")
+    facts.append(_packets(row, several))
+    yield [(f"      {', '.join(fact for fact in facts if fact)}", "dim")]
+
+
+def _packets(row: pd.Series[Any], several: bool) -> str:
+    first, last = row["first_packet"], row["last_packet"]
+    if words.is_missing(first) or words.is_missing(last):
+        return ""
+    if not several:
+        return f"packets {first} to {last}"
+    return f"packets {visible(str(row['first_file']))}#{first} to {visible(str(row['last_file']))}#{last}"
+
+
+def _damage(result: Any, connections: pd.DataFrame) -> Iterator[Line]:
+    found: list[Line] = [[(f"  {problem_text(problem)}", "")] for problem in result.problems[:PROBLEMS]]
+    if len(result.problems) > PROBLEMS:
+        found.append([(f"  and {words.count(len(result.problems) - PROBLEMS)} more", "dim")])
+    lost = connections["lost_bytes"].fillna(0)
+    if lost.sum():
+        where = words.counted(int((lost > 0).sum()), "connection")
+        found.append([(f"  {words.counted(int(lost.sum()), 'byte')} were sent but never captured, in {where}", "")])
+    if found:
+        yield []
+        yield [("What the capture lacks", "bold yellow")]
+        yield from found
+
+
+def problem_text(problem: Any) -> str:
+    """A problem of the capture in a line: file: what (where)."""
+    where = f" ({problem.where})" if problem.where not in (None, "") else ""
+    return visible(f"{problem.file}: {problem.what}{where}")
+
+
+def _next(connections: pd.DataFrame, inputs: Sequence[str]) -> Iterator[Line]:
+    worst = next((outcome for outcome in ATTENTION if (connections["outcome"] == outcome).any()), None)
+    number = connections.index[0] if worst is None else connections.index[connections["outcome"] == worst][0]
+    files = _shell(inputs)
+    yield []
+    yield [("Next", "bold")]
+    for command, what in (
+        (f"wsclose show {files} {number}", "the story of one connection"),
+        (f"wsclose connections {files} -o connections.csv", "every column"),
+        (f"wsclose extract {files} {number} -o part.pcapng", "its packets, for Wireshark"),
+    ):
+        yield [(f"  {command}", "cyan"), (f"   {what}", "dim")]
+
+
+def _shell(inputs: Sequence[str]) -> str:
+    named = [visible(shlex.quote(name)) for name in inputs]
+    return " ".join(named) if len(named) <= 3 else "FILE..."

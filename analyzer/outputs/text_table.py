@@ -1,0 +1,97 @@
+"""A table for people: on a terminal what fits its width, elsewhere every column, aligned, neither wrapped nor cut."""
+
+from __future__ import annotations
+
+import shutil
+from typing import TYPE_CHECKING, TextIO
+
+import pandas as pd
+
+from analyzer.outputs import words
+from analyzer.outputs.cells import Style, is_number, rendered
+from analyzer.outputs.escaping import visible
+
+if TYPE_CHECKING:
+    from rich.text import Text
+
+EXACT = Style(text=visible)
+READABLE = Style(text=visible, word=lambda word: word.replace("T", " ")[:23], duration=words.duration)
+TERMINAL_ROWS = 1_000
+WIDEST = 44
+"""Characters of a cell beyond which a terminal column is wrapped rather than widened."""
+
+FIRST_ON_TERMINAL = (
+    "connection client_ip client_port server_ip server_port path outcome close_initiator client_code server_code "
+    "client_saw server_saw duration transport_end transport_end_by start host http_status"
+).split()
+"""Columns of `connections` in order of use to a person; a terminal shows as many as fit."""
+
+
+def write_plain(frame: pd.DataFrame, stream: TextIO) -> None:
+    """Columns two spaces apart, numbers to the right; exact times and durations."""
+    from rich.cells import cell_len
+
+    columns = []
+    for name in frame.columns:
+        cells = [str(name), *rendered(frame[name], EXACT)]
+        sizes = [cell_len(cell) for cell in cells]
+        width = max(sizes)
+        pads = [" " * (width - size) for size in sizes]
+        right = is_number(frame[name])
+        columns.append([pad + cell if right else cell + pad for cell, pad in zip(cells, pads, strict=True)])
+    for row in zip(*columns, strict=True):
+        stream.write("  ".join(row).rstrip() + "\n")
+
+
+def write_terminal(frame: pd.DataFrame, stream: TextIO, chosen: bool, limited: bool, width: int | None = None) -> str:
+    """A table that fits the terminal; the returned note says what it leaves out, empty if nothing.
+
+    chosen: the person named the columns, so all are shown. limited: the person said how many rows.
+    """
+    from rich.console import Console
+    from rich.table import Table
+    from rich.text import Text
+
+    total = len(frame)
+    frame = frame if limited else frame.iloc[:TERMINAL_ROWS]
+    width = width or shutil.get_terminal_size().columns
+    names, columns = _fitting(frame, chosen, width)
+    table = Table(box=None, pad_edge=False, padding=(0, 2, 0, 0), header_style="bold")
+    for name in names:
+        table.add_column(Text(name), justify="right" if is_number(frame[name]) else "left", overflow="fold")
+    for row in zip(*columns, strict=True):
+        table.add_row(*(_cell(name, text) for name, text in zip(names, row, strict=True)))
+    Console(file=stream, width=width, highlight=False).print(table)
+    left_out = []
+    if len(frame) < total:
+        left_out.append(f"{words.count(len(frame))} of {words.count(total)} rows (--limit N)")
+    if len(names) < len(frame.columns):
+        left_out.append(f"{len(names)} of {len(frame.columns)} columns (--columns a,b)")
+    return f"shown: {', '.join(left_out)}; -o out.csv writes all" if left_out else ""
+
+
+def _fitting(frame: pd.DataFrame, chosen: bool, width: int) -> tuple[list[str], list[list[str]]]:
+    """The columns to show, with their cells: all that were chosen, else the first ones that fit."""
+    from rich.cells import cell_len
+
+    names = [str(name) for name in frame.columns]
+    if not chosen and "outcome" in names:
+        names = [name for name in FIRST_ON_TERMINAL if name in names]
+        names += [name for name in map(str, frame.columns) if name not in names]
+    shown: list[str] = []
+    columns: list[list[str]] = []
+    used = 0
+    for name in names:
+        cells = rendered(frame[name], READABLE)
+        used += min(WIDEST, max(map(cell_len, [name, *cells]))) + 2
+        if shown and used > width + 2 and not chosen:
+            break
+        shown.append(name)
+        columns.append(cells)
+    return shown, columns
+
+
+def _cell(name: str, text: str) -> Text:
+    from rich.text import Text
+
+    return Text(text, style=words.COLOURS.get(text, "") if name == "outcome" else "")

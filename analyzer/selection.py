@@ -1,0 +1,51 @@
+"""Which rows and columns of a table are wanted; applied to the table whole or piece by piece."""
+
+from __future__ import annotations
+
+import pandas as pd
+
+from analyzer.outputs.cells import flat
+from analyzer.schema import TABLES
+from analyzer.where import Condition, WhereError, near
+
+
+class Selection:
+    """Columns (names joined by commas), a condition, a number of rows; None where all are wanted.
+
+    WhereError at once for what the table's schema cannot give, so that nobody waits for a capture to learn of a slip.
+    empty: the table without rows, in the wanted columns.
+    """
+
+    def __init__(self, table: str, columns: str | None, where: str | None, limit: int | None) -> None:
+        self._columns = columns
+        self._condition = None if where is None else Condition(where)
+        self._left = limit
+        types = {column.name: column.dtype for column in TABLES[table].columns}
+        if table == "connections":
+            types = {"connection": "Int64"} | types
+        self.empty = self._narrowed(pd.DataFrame({name: pd.Series([], dtype=dtype) for name, dtype in types.items()}))
+
+    def rows(self, frame: pd.DataFrame) -> pd.DataFrame:
+        """What is wanted of the next piece of the table."""
+        frame = self._narrowed(flat(frame))
+        if self._left is not None:
+            frame = frame.iloc[: self._left]
+            self._left -= len(frame)
+        return frame
+
+    def _narrowed(self, frame: pd.DataFrame) -> pd.DataFrame:
+        if self._condition is not None:
+            frame = frame[self._condition.rows(frame)]
+        if self._columns is None:
+            return frame
+        known = [str(name) for name in frame.columns]
+        names = []
+        at = 0
+        for part in self._columns.split(","):
+            name = part.strip()
+            if name not in known:
+                message = f"no column {name}; {near(name, known)}" if name else "a column's name is missing"
+                raise WhereError(message, self._columns, at, "--columns")
+            names.append(name)
+            at += len(part) + 1
+        return frame[names]
