@@ -40,7 +40,7 @@ cdef class Half(Source):
     cdef public long long skipped_bytes, retransmissions, held_bytes
     cdef public long long fin_time, reset_time, fin_offset
     cdef public int time_to_live
-    cdef public list held
+    cdef public object held
     cdef public long long hole_packet, hole_time
 
 cdef class Flow:
@@ -52,13 +52,14 @@ cdef class Flow:
     cdef public int end_how
     cdef public Half end_by
     cdef public long long end_time
-    cdef public bint complete
+    cdef public bint complete, begun, ended
     cdef public object opening
+    cdef public Py_ssize_t index
     cdef public list connections
 
 cdef class Close:
     cdef public Side sender
-    cdef public int code
+    cdef public long long code
     cdef public bytes reason
     cdef public long long time, packet, begin, end, size
     cdef public int file
@@ -94,10 +95,19 @@ cdef class Connection:
 cdef class Frame:
     cdef public Side sender
     cdef public bint fin, masked
-    cdef public int rsv, opcode
+    cdef public int rsv, opcode, header_size
+    cdef public unsigned int masking_key
+    cdef public long long begin, finish
     cdef public unsigned long long length
     cdef public long long captured, stream_offset, message, time, packet
     cdef public int file
+
+cdef class FramePayloadReader:
+    cpdef void begin(self)
+    cpdef void payload(self, Py_ssize_t start, Py_ssize_t stop)
+    cpdef void missing(self, long long size)
+    cpdef void complete(self)
+    cpdef void give_up(self)
 
 cdef class Message:
     cdef public Side sender

@@ -117,7 +117,7 @@ class Half(Source):
     captured_bytes: payload bytes in the capture, of which duplicate_bytes had come before (conflicting_bytes of them
     with another value); skipped_bytes: passed over at the reader's wish.
     lost_bytes: never captured; cut_bytes: cut off by the snapshot length.
-    held: segments beyond a hole, ordered, None if none; hole_packet, hole_time: when the peer acknowledged past it.
+    held: the assembler of what stands beyond a hole, None if nothing does; hole_packet, hole_time: when the peer acknowledged past it.
     """
 
     def __init__(self, flow: Flow) -> None:
@@ -146,7 +146,7 @@ class Half(Source):
         self.reset_time: cython.longlong = NO_TIME
         self.fin_offset: cython.longlong = MISSING
         self.time_to_live: cython.int = -1
-        self.held: list[tuple[int, bytes, int]] | None = None
+        self.held: object = None
         self.hole_packet: cython.longlong = 0
         self.hole_time: cython.longlong = NO_TIME
 
@@ -157,7 +157,8 @@ class Flow:
     opener: the half whose SYN (without ACK) opened it, None if not captured.
     start, last_time: of its first and last packet. end_how: END_FIN or END_RST by what came first in stream order,
     else END_CAPTURE; end_by: whose; end_time: the later of the two FINs, or the RST, NO_TIME while open.
-    opening: the upgrade stage's state; connections: the WebSocket connections recognised on it, in order.
+    complete: seen from the SYN to the end, no byte missing; begun: its first bytes were looked at; ended: both FINs or
+    an RST; index: its place in the streams stage. opening: the upgrade stage's state; connections: the WebSocket connections recognised on it, in order.
     """
 
     def __init__(self) -> None:
@@ -185,6 +186,9 @@ class Flow:
         self.end_by: Half | None = None
         self.end_time: cython.longlong = NO_TIME
         self.complete: cython.bint = False
+        self.begun: cython.bint = False
+        self.ended: cython.bint = False
+        self.index: cython.Py_ssize_t = -1
         self.opening: object = None
         self.connections: list[Connection] | None = None
 
@@ -200,7 +204,7 @@ class Close:
 
     def __init__(self, sender: Side) -> None:
         self.sender: Side = sender
-        self.code: cython.int = 0
+        self.code: cython.longlong = 0
         self.reason: bytes = b""
         self.time: cython.longlong = NO_TIME
         self.packet: cython.longlong = 0
@@ -297,7 +301,8 @@ class Connection:
 class Frame:
     """The WebSocket frame that has just become complete (RFC 6455 5.2). One object a run, overwritten.
 
-    rsv: the three bits as a number 0-7; captured: payload bytes present of `length`; stream_offset: bytes of that
+    rsv: the three bits as a number 0-7; masking_key: as a big-endian number; begin, finish: TCP stream offsets of its
+    first byte and of the byte after its last; captured: payload bytes present of `length`; stream_offset: bytes of that
     direction since the handshake before the frame's first; message: number of its message within its sender's
     messages of that connection, from 0, MISSING for a control frame. time, packet, file: of the packet that
     completed it.
@@ -309,6 +314,10 @@ class Frame:
         self.masked: cython.bint = False
         self.rsv: cython.int = 0
         self.opcode: cython.int = 0
+        self.header_size: cython.int = 0
+        self.masking_key: cython.uint = 0
+        self.begin: cython.longlong = 0
+        self.finish: cython.longlong = 0
         self.length: cython.ulonglong = 0
         self.captured: cython.longlong = 0
         self.stream_offset: cython.longlong = 0
@@ -316,6 +325,25 @@ class Frame:
         self.time: cython.longlong = NO_TIME
         self.packet: cython.longlong = 0
         self.file: cython.int = 0
+
+
+class FramePayloadReader:
+    """Who takes the frames of one direction as the frame stage reads them; their header stands in its Frame."""
+
+    def begin(self) -> cython.void:
+        """A frame's header is complete."""
+
+    def payload(self, start: cython.Py_ssize_t, stop: cython.Py_ssize_t) -> cython.void:
+        """The next bytes of its payload, still masked: Packet.data[start:stop]."""
+
+    def missing(self, size: cython.longlong) -> cython.void:
+        """The next `size` bytes of its payload are not in the capture."""
+
+    def complete(self) -> cython.void:
+        """The frame is complete."""
+
+    def give_up(self) -> cython.void:
+        """No further frame of this direction can be read: what is under way stays incomplete."""
 
 
 class Message:

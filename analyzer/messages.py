@@ -1,0 +1,366 @@
+"""Joins frames into messages (RFC 6455 5.4), inflates them (RFC 7692), checks text, reads Close, Ping and Pong.
+
+Short text is checked in place, byte by byte; longer pieces and everything rare go through the libraries that do it best:
+`websockets` for unmasking, `bytes.decode` and `codecs` for UTF-8, `zlib` for DEFLATE.
+"""
+
+from __future__ import annotations
+
+import codecs
+import zlib
+from typing import TYPE_CHECKING, Any
+
+from websockets.frames import apply_mask
+
+from analyzer import limits
+from analyzer.records import (
+    MISSING,
+    NO_TIME,
+    Close,
+    Frame,
+    FramePayloadReader,
+    Message,
+    Observer,
+    Packet,
+    Side,
+)
+
+if TYPE_CHECKING:
+    import cython
+
+CONTINUATION, TEXT, BINARY, CLOSE, PING, PONG = 0, 1, 2, 8, 9, 10
+IGNORED, DATA = -1, 100  # what becomes of a payload, beside the control opcodes
+
+WINDOW = 32768  # bytes that DEFLATE may refer back to (RFC 1951)
+TAIL = b"\x00\x00\xff\xff"
+"""What a sender removes from the end of every compressed message (RFC 7692 7.2.1)."""
+
+
+class MessageReader(FramePayloadReader):
+    """One direction's messages and control frames, told to the observer as they become complete."""
+
+    def __init__(
+        self,
+        packet: Packet,
+        side: Side,
+        frame: Frame,
+        observer: Observer,
+        tables: frozenset[str],
+        keep_payloads: cython.bint,
+    ) -> None:
+        self.packet = packet
+        self.side = side
+        self.frame = frame
+        self.message = Message()
+        self.message.sender = side
+        self.observer = observer
+        self.observe_frames = "frames" in tables
+        self.observe_messages = "messages" in tables
+        self.keep_payloads = keep_payloads
+        self.inflated_limit = limits.INFLATED_MESSAGE
+        self.compressed_limit = limits.COMPRESSED_MESSAGE
+        self.position = 0  # in the payload of the frame, for the masking key
+        self.body = 0  # payload bytes of the message so far
+        self.kind = IGNORED
+        self.in_message = False
+        self.whole = True
+        self.reserved = False
+        self.checks_text = False
+        self.text_fails = False
+        self.gathers = False
+        self.decoder: Any = None
+        self.inflater: Any = None
+        self.chunks: list[bytes] | None = None
+        self.control = bytearray()
+        self.control_whole = True
+
+    def begin(self) -> cython.void:
+        frame: Frame = self.frame
+        opcode: cython.int = frame.opcode
+        self.position = 0
+        frame.message = MISSING
+        if opcode <= BINARY:
+            self.kind = DATA
+            if opcode != CONTINUATION or not self.in_message:
+                if self.in_message:
+                    self._abandon_message()
+                self._begin_message()
+            frame.message = self.message.number
+        elif opcode == CLOSE or opcode == PING or opcode == PONG:
+            self.kind = opcode
+            self.control.clear()
+            self.control_whole = True
+        else:
+            self.kind = IGNORED
+
+    def _begin_message(self) -> cython.void:
+        message: Message = self.message
+        frame: Frame = self.frame
+        self.in_message = True
+        self.whole = frame.opcode != CONTINUATION  # a continuation of nothing has lost its beginning
+        self.body = 0
+        message.opcode = frame.opcode
+        message.frames = 0
+        message.wire_bytes = 0
+        message.compressed = frame.rsv & 4 and self.side.deflate
+        self.reserved = frame.rsv != 0 and not message.compressed  # an extension that was not agreed: no one can tell
+        self.checks_text = frame.opcode == TEXT and frame.rsv == 0
+        self.text_fails = False
+        self.decoder = None
+        self.gathers = message.compressed or self.keep_payloads
+        if self.gathers:
+            self.chunks = []
+
+    def payload(self, start: cython.Py_ssize_t, stop: cython.Py_ssize_t) -> cython.void:
+        size: cython.longlong = stop - start
+        if self.kind == DATA:
+            if self.gathers and self.body < self.compressed_limit:
+                assert self.chunks is not None
+                self.chunks.append(self._unmasked(start, stop))
+            if self.checks_text:
+                self._check_text(start, stop)
+            self.body += size
+        elif self.kind != IGNORED and len(self.control) < 65536:
+            self.control += self._unmasked(start, stop)
+        self.position += size
+
+    def missing(self, size: cython.longlong) -> cython.void:
+        self.position += size
+        if self.kind == DATA:
+            self.body += size
+            self.whole = False
+            self.checks_text = False
+            self.gathers = False
+        else:
+            self.control_whole = False
+
+    def _unmasked(self, start: cython.Py_ssize_t, stop: cython.Py_ssize_t) -> bytes:
+        """The payload bytes in clear (RFC 6455 5.3)."""
+        data: cython.const[cython.uchar][::1] = self.packet.data
+        piece: bytes = bytes(data[start:stop])
+        if not self.frame.masked:
+            return piece
+        key: bytes = self.frame.masking_key.to_bytes(4, "big")
+        turn: cython.int = self.position & 3
+        return apply_mask(piece, key[turn:] + key[:turn])
+
+    def _is_ascii(self, start: cython.Py_ssize_t, stop: cython.Py_ssize_t) -> cython.bint:
+        """Whether a short piece is ASCII once unmasked: its top bits equal those of the key."""
+        data: cython.const[cython.uchar][::1] = self.packet.data
+        index: cython.Py_ssize_t
+        odd: cython.uint = 0
+        key: cython.uint
+        shift: cython.int
+        if not self.frame.masked:
+            for index in range(start, stop):
+                odd |= data[index]
+            return odd < 128
+        key = self.frame.masking_key
+        shift = 24 - 8 * (self.position & 3)
+        for index in range(start, stop):
+            odd |= data[index] ^ (key >> shift)
+            shift = shift - 8 if shift else 24
+        return odd & 128 == 0
+
+    def _check_text(self, start: cython.Py_ssize_t, stop: cython.Py_ssize_t) -> cython.void:
+        """Go on checking that the whole message is UTF-8 (RFC 6455 5.6, 8.1)."""
+        if self.decoder is None:
+            if stop - start <= 64:  # calling a library costs as much as looking at so many bytes in place
+                if self._is_ascii(start, stop):
+                    return
+            elif self._unmasked(start, stop).isascii():
+                return
+            self.decoder = codecs.getincrementaldecoder("utf-8")()
+        try:
+            self.decoder.decode(self._unmasked(start, stop))
+        except UnicodeDecodeError:
+            self.text_fails = True
+            self.checks_text = False
+
+    def complete(self) -> cython.void:
+        frame: Frame = self.frame
+        message: Message = self.message
+        if self.kind == DATA:
+            message.frames += 1
+            message.wire_bytes += frame.length
+            if message.frames == 1:
+                message.time = frame.time
+                message.packet = frame.packet
+                message.file = frame.file
+        if self.observe_frames:
+            self.observer.frame(frame)
+        if self.kind == DATA:
+            if frame.fin:
+                self._complete_message()
+        elif self.kind == CLOSE:
+            self._complete_close()
+        elif self.kind == PING:
+            self._complete_ping()
+        elif self.kind == PONG:
+            self._complete_pong()
+
+    def _complete_message(self) -> cython.void:
+        message: Message = self.message
+        side: Side = self.side
+        size: cython.longlong = self.body
+        self.in_message = False
+        message.end = self.frame.time
+        message.payload = None
+        message.valid = -1
+        if message.compressed:
+            size = self._inflate()
+        else:
+            if self.decoder is not None and self.checks_text:
+                self._finish_text()
+            if self.text_fails:
+                message.valid = 0
+            elif self.whole and not self.reserved:
+                message.valid = 1
+            if self.chunks is not None and self.gathers and size <= self.compressed_limit:
+                message.payload = b"".join(self.chunks)
+        message.bytes = size
+        if message.opcode != CONTINUATION:
+            side.messages += 1
+            if size >= 0:
+                side.bytes += size
+            if side.largest < size:
+                side.largest = size
+        if self.observe_messages:
+            self.observer.message(message)
+        message.number += 1
+
+    def _finish_text(self) -> None:
+        try:
+            self.decoder.decode(b"", True)
+        except UnicodeDecodeError:
+            self.text_fails = True
+
+    def _inflate(self) -> cython.longlong:
+        """Inflate the gathered message (RFC 7692 7.2.2); its size, MISSING where it can't be told."""
+        chunks, self.chunks = self.chunks, None
+        if not self.whole or chunks is None or self.body > self.compressed_limit:
+            self._lose_context()
+            return MISSING
+        if self.inflater is False:
+            return MISSING
+        if self.inflater is None or not self.side.takeover:
+            self.inflater = zlib.decompressobj(-15)
+        try:
+            text = self.inflater.decompress(b"".join(chunks) + TAIL, self.inflated_limit)
+        except zlib.error:
+            self.message.valid = 0
+            self._lose_context()
+            return MISSING
+        if self.inflater.eof:  # a block with BFINAL set ended the stream; the next message needs a new one
+            self.inflater = zlib.decompressobj(-15, zdict=text[max(0, len(text) - WINDOW) :])
+        elif len(text) >= self.inflated_limit:
+            self.side.over_limit_bytes += self.body
+            self._lose_context()
+            return MISSING
+        self.message.valid = 0 if self.message.opcode == TEXT and not _is_utf8(text) else 1
+        if self.keep_payloads:
+            self.message.payload = text
+        return len(text)
+
+    def _lose_context(self) -> None:
+        """What later messages refer back to is not known; without context takeover each begins anew."""
+        self.inflater = False if self.side.takeover else None
+
+    def _abandon_message(self) -> cython.void:
+        """The message under way never became complete."""
+        message: Message = self.message
+        self.in_message = False
+        message.end = NO_TIME
+        message.valid = -1
+        message.bytes = MISSING
+        message.payload = None
+        if message.compressed:
+            self._lose_context()
+        self.chunks = None
+        if self.side.largest < self.body:
+            self.side.largest = self.body
+        if self.observe_messages and message.frames:
+            self.observer.message(message)
+        message.number += 1
+
+    def give_up(self) -> cython.void:
+        if self.in_message:
+            if self.kind == DATA and self.frame.length > self.position and self.position >= 0:
+                self._count_declared()
+            self._abandon_message()
+        self.kind = IGNORED
+
+    def _count_declared(self) -> None:
+        """The declared length counts for a message that was cut off."""
+        declared = self.body - self.position + self.frame.length
+        if declared < 1 << 63:
+            self.body = declared
+
+    def _complete_close(self) -> None:
+        """RFC 6455 5.5.1: an optional code of two bytes, then a reason."""
+        side, frame = self.side, self.frame
+        connection, peer = side.connection, self.side.peer
+        close = Close(side)
+        body = bytes(self.control)
+        close.size = frame.length
+        close.cut = not self.control_whole
+        if len(body) >= 2:
+            close.code = int.from_bytes(body[:2], "big")
+            close.reason = body[2:]
+        elif frame.length:
+            close.code = MISSING
+        close.time, close.packet, close.file = frame.time, frame.packet, frame.file
+        close.begin, close.end = frame.begin, frame.finish
+        half = side.half
+        if peer is not None and half is not None and peer.half is not None:
+            theirs = peer.half
+            close.after_peer_fin = theirs.fin_time != NO_TIME
+            close.after_peer_reset = theirs.reset_time != NO_TIME
+            if peer.closes and half.acknowledges:
+                begin = (theirs.next + peer.closes[0].begin - theirs.offset) & 0xFFFFFFFF
+                beyond = (half.acknowledgment - begin) & 0xFFFFFFFF
+                close.peer_close_acknowledged = 0 < beyond < 1 << 31
+        if side.closes is None:
+            side.closes = []
+        if len(side.closes) < limits.CLOSES_KEPT:
+            side.closes.append(close)
+            self.observer.close(close)
+        if connection.ending == NO_TIME:
+            connection.ending = frame.time
+            connection.ending_last_client = connection.client.last_frame
+            connection.ending_last_server = connection.server.last_frame
+
+    def _complete_ping(self) -> None:
+        side = self.side
+        side.pings += 1
+        if side.outstanding_pings is None:
+            side.outstanding_pings = []
+        if len(side.outstanding_pings) < limits.OUTSTANDING_PINGS:
+            side.outstanding_pings.append((self.frame.time, bytes(self.control)))
+
+    def _complete_pong(self) -> None:
+        """A Pong answers the latest Ping with its bytes and all earlier ones of that side (RFC 6455 5.5.3)."""
+        peer = self.side.peer
+        pings = peer.outstanding_pings if peer is not None else None
+        if not pings:
+            return
+        assert peer is not None
+        body = bytes(self.control)
+        for index in range(len(pings) - 1, -1, -1):
+            if pings[index][1] == body:
+                if peer.round_trips is None:
+                    peer.round_trips = []
+                if pings[index][0] != NO_TIME and self.frame.time != NO_TIME:
+                    peer.round_trips.append(self.frame.time - pings[index][0])
+                del pings[: index + 1]
+                return
+
+
+def _is_utf8(text: bytes) -> bool:
+    if text.isascii():
+        return True
+    try:
+        text.decode()
+    except UnicodeDecodeError:
+        return False
+    return True

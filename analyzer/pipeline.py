@@ -1,0 +1,154 @@
+"""Puts the stages in a row: the one module that knows their order.
+
+    sources -> capture -> packets -> streams -> upgrade -> frames -> messages -> observer (tables)
+"""
+
+from __future__ import annotations
+
+import os
+from collections import Counter
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, field
+
+from analyzer.capture.reading import Captures
+from analyzer.encapsulations import unwrap
+from analyzer.fragments import Fragments
+from analyzer.frames import FrameReader
+from analyzer.messages import MessageReader
+from analyzer.packets import Packets
+from analyzer.problems import CannotRead, Problem
+from analyzer.records import END_CAPTURE, Connection, Flow, Frame, Half, Observer, Packet, Segment, SegmentReader
+from analyzer.sources import Input
+from analyzer.streams import Streams
+from analyzer.upgrade.http1 import Openings
+
+Progress = Callable[[int, int | None], None]
+
+
+@dataclass(frozen=True)
+class Options:
+    """What of the captures is read, and how.
+
+    since, until: nanoseconds since 1970 UTC, both inclusive; points: "merge", "separate" or None to tell by the files.
+    """
+
+    since: int | None = None
+    until: int | None = None
+    points: str | None = None
+    progress: Progress | None = None
+
+
+@dataclass
+class Account:
+    """What became of everything that was read.
+
+    ledger: (unit, kind) -> count; flow_kinds: TCP flows with payload, by what their first bytes look like.
+    """
+
+    problems: list[Problem] = field(default_factory=list)
+    errors: list[CannotRead] = field(default_factory=list)
+    ledger: Counter[tuple[str, str]] = field(default_factory=Counter)
+    flow_kinds: dict[str, int] = field(default_factory=dict)
+
+
+class Pipeline:
+    """One pass over the captures."""
+
+    def __init__(
+        self, inputs: Sequence[Input], observer: Observer, tables: frozenset[str], options: Options, payloads: bool
+    ) -> None:
+        self.packet, self.segment = Packet(), Segment()
+        self.observer, self.tables, self.payloads = observer, tables, payloads
+        self.account = Account()
+        self.connections = 0
+        self.openings = Openings(self.packet, self._accept, self._recognised)
+        seed = int.from_bytes(os.urandom(4), "big")
+        self.streams = Streams(self.packet, self.segment, self.openings, self._finished, seed)
+        self.packets = Packets(self.packet, self.segment, self.streams, unwrap, Fragments())
+        self.captures = captures(inputs, self.packet, self.packets, options)
+
+    def run(self) -> Account:
+        """Read everything; raises CannotRead when none of the inputs can be read."""
+        self.captures.run()
+        self.streams.finish()
+        account = self.account
+        account.problems, account.errors = self.captures.problems, self.captures.errors
+        account.flow_kinds = dict(self.openings.kinds)
+        counts = {
+            "WebSocket": self.streams.websocket_packets,
+            "other TCP": self.streams.other_packets,
+            **self.packets.counts(),
+            **self.captures.counts,
+        }
+        for kind, count in counts.items():
+            account.ledger["packet", kind] += count
+        return account
+
+    def _recognised(self, connection: Connection) -> None:
+        connection.number = self.connections
+        self.connections += 1
+
+    def _accept(self, connection: Connection) -> None:
+        """Both directions are WebSocket frames from here on."""
+        for side in (connection.client, connection.server):
+            assert side.source is not None
+            frame = Frame()
+            messages = MessageReader(self.packet, side, frame, self.observer, self.tables, self.payloads)
+            side.source.reader = FrameReader(self.packet, side.source, side, frame, messages)
+
+    def _finished(self, flow: Flow) -> None:
+        for connection in flow.connections or ():
+            if flow.end_how != END_CAPTURE:
+                connection.end_how = flow.end_how
+                connection.end_by = _side_of(connection, flow.end_by)
+                connection.end_time = flow.end_time
+            self.observer.connection(connection)
+        self._count_bytes(flow)
+
+    def _count_bytes(self, flow: Flow) -> None:
+        """Every captured payload byte of a WebSocket flow goes into one cell."""
+        ledger = self.account.ledger
+        frames = unread = handshake = 0
+        for connection in flow.connections or ():
+            handshake += connection.handshake_bytes_client + connection.handshake_bytes_server
+            for side in (connection.client, connection.server):
+                frames += side.frame_bytes
+                unread += side.unread_bytes
+        halves = (flow.low, flow.high)
+        duplicate = sum(half.duplicate_bytes for half in halves)
+        captured = sum(half.captured_bytes for half in halves)
+        ledger["byte", "duplicate"] += duplicate
+        ledger["byte", "handshake"] += handshake
+        ledger["byte", "frames"] += frames
+        ledger["byte", "skipped"] += unread
+        ledger["byte", "before the upgrade"] += captured - duplicate - handshake - frames - unread
+        ledger["byte", "lost"] += sum(half.lost_bytes for half in halves)
+        ledger["byte", "cut by snaplen"] += sum(half.cut_bytes for half in halves)
+
+
+def captures(inputs: Sequence[Input], packet: Packet, reader: Packets, options: Options) -> Captures:
+    """The capture stage over these inputs."""
+    return Captures(
+        inputs,
+        packet,
+        reader,
+        since=options.since,
+        until=options.until,
+        points=options.points,
+        progress=options.progress,
+    )
+
+
+def read_segments(
+    inputs: Sequence[Input], options: Options, reader_for: Callable[[Packet, Segment], SegmentReader]
+) -> None:
+    """A pass that ends after the packet stage: every TCP segment goes to the reader that `reader_for` makes."""
+    packet, segment = Packet(), Segment()
+    packets = Packets(packet, segment, reader_for(packet, segment), unwrap, Fragments())
+    captures(inputs, packet, packets, options).run()
+
+
+def _side_of(connection: Connection, half: Half | None) -> object:
+    if half is None:
+        return None
+    return connection.client if connection.client.half is half else connection.server

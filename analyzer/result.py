@@ -1,0 +1,151 @@
+"""The result of an analysis: tables as DataFrames, the account of what was read, a closer look at one connection."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable, Sequence
+from datetime import datetime
+from typing import TYPE_CHECKING, Any
+
+from analyzer.pipeline import Account, Options, Pipeline, Progress
+from analyzer.problems import CannotRead, NotKept, Problem
+from analyzer.sources import Input, resolve
+
+if TYPE_CHECKING:
+    import pandas as pd
+
+    from analyzer.connection import ConnectionView
+
+DEFAULT_TABLES = ("connections", "closes", "ledger")
+Chunk = Callable[[str, "pd.DataFrame"], None]
+
+
+def analyze(
+    *inputs: Any,
+    tables: Iterable[str] = DEFAULT_TABLES,
+    since: int | str | datetime | None = None,
+    until: int | str | datetime | None = None,
+    points: str | None = None,
+    progress: Progress | None = None,
+    chunk: Chunk | None = None,
+) -> Result:
+    """Read captures and say how every WebSocket in them closed.
+
+    inputs: paths, globs, folders, URLs, open binary files, "-" for standard input, scapy PacketLists, iterables of
+    (timestamp in seconds, bytes). Several are one capture in order of time.
+    tables: those to build in this pass, of connections, closes, frames, messages, ledger; any other is built on first
+    access by reading the inputs again. since, until: packets outside are not read; nanoseconds since 1970 UTC, ISO 8601
+    text or datetime, without a zone UTC. points: "merge" takes all files as one point of capture, "separate" each as
+    its own; None tells by what they hold. progress(bytes read, bytes in all or None). chunk(table, DataFrame) is given
+    frames, messages and closes in pieces as they are seen; they are then not kept.
+
+    Raises CannotRead when no input can be read, ValueError for an unknown table or time.
+    """
+    from analyzer.schema import TABLES
+
+    asked = frozenset(tables)
+    if unknown := sorted(asked - set(TABLES)):
+        raise ValueError(f"no table called {unknown[0]!r}; there are {', '.join(TABLES)}")
+    options = Options(_nanoseconds(since), _nanoseconds(until), points, progress)
+    result = Result(resolve(inputs), options)
+    result._read(asked | {"ledger"}, chunk)
+    return result
+
+
+def _nanoseconds(time: int | str | datetime | None) -> int | None:
+    if time is None or isinstance(time, int):
+        return time
+    import pandas as pd
+
+    stamp = pd.Timestamp(time)
+    stamp = stamp.tz_localize("UTC") if stamp.tzinfo is None else stamp.tz_convert("UTC")
+    return int(stamp.as_unit("ns").value)
+
+
+class Result:
+    """Tables of one analysis. A table not asked for is built on first access by reading the inputs again.
+
+    errors: inputs that could not be read; problems: damage met in those that could; flow_kinds: TCP flows with payload
+    by what their first bytes look like (tls, http, ...).
+    """
+
+    def __init__(self, inputs: Sequence[Input], options: Options) -> None:
+        self._inputs, self._options = inputs, options
+        self._tables: dict[str, pd.DataFrame] = {}
+        self._account = Account()
+
+    @property
+    def files(self) -> list[str]:
+        """Names of the inputs, as given."""
+        return [each.name for each in self._inputs]
+
+    @property
+    def problems(self) -> list[Problem]:
+        return self._account.problems
+
+    @property
+    def errors(self) -> list[CannotRead]:
+        return self._account.errors
+
+    @property
+    def flow_kinds(self) -> dict[str, int]:
+        return self._account.flow_kinds
+
+    @property
+    def connections(self) -> pd.DataFrame:
+        """One row per WebSocket connection, index `connection`. Columns: docs/columns.md."""
+        return self._table("connections")
+
+    @property
+    def closes(self) -> pd.DataFrame:
+        """One row per Close frame (RFC 6455 5.5.1)."""
+        return self._table("closes")
+
+    @property
+    def frames(self) -> pd.DataFrame:
+        """One row per frame (RFC 6455 5.2)."""
+        return self._table("frames")
+
+    @property
+    def messages(self) -> pd.DataFrame:
+        """One row per data message (RFC 6455 5.4), fragments joined, inflated."""
+        return self._table("messages")
+
+    @property
+    def ledger(self) -> pd.DataFrame:
+        """One row per kind of packet or byte: what became of it."""
+        return self._table("ledger")
+
+    def summary(self) -> pd.DataFrame:
+        """Connections counted by outcome, who closed first and with which codes; most frequent first."""
+        columns = ["outcome", "close_initiator", "client_code", "server_code"]
+        counts = self.connections.groupby(columns, dropna=False, observed=True).size()
+        return counts.rename("connections").sort_values(ascending=False, kind="stable").reset_index()
+
+    def connection(self, number: int) -> ConnectionView:
+        """One connection: its row, closes, frames, messages and timeline. KeyError if there is no such row."""
+        from analyzer.connection import ConnectionView
+
+        return ConnectionView(self, number)
+
+    def __repr__(self) -> str:
+        return f"<wsclose result: {len(self.connections)} WebSocket connections in {', '.join(self.files)}>"
+
+    def _repr_html_(self) -> str:
+        """What a notebook shows: the summary."""
+        return str(self.summary().to_html(index=False))
+
+    def _table(self, name: str) -> pd.DataFrame:
+        if name not in self._tables:
+            unreadable = [each.name for each in self._inputs if not each.rereadable]
+            if unreadable:
+                raise NotKept(f"{unreadable[0]} can't be read again; pass tables=({name!r}, ...) to analyze()")
+            self._read(frozenset((name,)), None)
+        return self._tables[name]
+
+    def _read(self, tables: frozenset[str], chunk: Chunk | None) -> None:
+        from analyzer.tables import Tables
+
+        observer = Tables(tables, self.files, chunk)
+        pipeline = Pipeline(self._inputs, observer, tables, self._options, payloads=False)
+        self._account = pipeline.run()
+        self._tables |= observer.frames_of(self._account.ledger)

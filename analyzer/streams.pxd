@@ -1,0 +1,50 @@
+from analyzer.records cimport Flow, Half, Packet, Segment, SegmentReader
+
+cdef class FlowTable:
+    cdef int[::1] slots
+    cdef unsigned long long[::1] keys
+    cdef unsigned long long seed
+    cdef Py_ssize_t capacity, used, mask, occupied
+    cdef list free
+    cdef readonly unsigned long long low_high, low_low, high_high, high_low, rest
+    cdef Py_ssize_t _slot_of(self)
+    cdef Py_ssize_t find(self)
+    cdef Py_ssize_t add(self)
+    cdef void remove(self, Py_ssize_t index)
+    cdef void _grow(self)
+    cdef void _rehash(self, Py_ssize_t slots)
+
+cdef class Streams(SegmentReader):
+    cdef Packet packet
+    cdef Segment in_hand
+    cdef object openings, finished
+    cdef FlowTable table
+    cdef list live
+    cdef object lingering
+    cdef unsigned char[::1] states, seen
+    cdef unsigned int[::1] low_initial, high_initial, packets
+    cdef long long[::1] start, first_packet
+    cdef int[::1] first_file
+    cdef long long lost_after_packets, lost_after_time, linger, held_limit
+    cdef readonly long long websocket_packets, other_packets, flows
+    cpdef void segment(self)
+    cdef Py_ssize_t _new(self)
+    cdef void _reset(self, Py_ssize_t index)
+    cdef void _make_room(self)
+    cdef void _light(self, Py_ssize_t index, bint forward)
+    cdef void _ignored(self, Py_ssize_t index, bint forward)
+    cdef void _live(self, Py_ssize_t index, bint forward)
+    cdef Flow _promote(self, Py_ssize_t index)
+    cdef void _ignore(self, Flow flow)
+    cdef void _payload(self, Half half)
+    cdef void _take(self, Half half, Py_ssize_t start, Py_ssize_t stop, long long length)
+    cdef void _hand(self, Half half, Py_ssize_t start, Py_ssize_t stop)
+    cdef bint _control(self, Flow flow, Half half)
+
+cdef int FIN, SYN, RST, ACK
+cdef int FREE, LIGHT, LIVE, IGNORED
+cdef long long WRAP, HALF_WRAP, OUTSIDE
+cdef unsigned long long LOW_32, SPREAD
+
+cdef long long difference(unsigned int one, unsigned int other)
+cdef unsigned int advance(unsigned int sequence, long long by)

@@ -1,0 +1,673 @@
+"""Puts the TCP segments of every connection in order (RFC 9293) and hands their bytes on as they arrive.
+
+A flow without payload is a few numbers in arrays; one whose first bytes may lead to a WebSocket becomes a records.Flow,
+any other is only known as ignored. The first copy of a byte wins; a hole waits until it is filled or counts as lost.
+"""
+
+from __future__ import annotations
+
+from array import array
+from collections import deque
+from collections.abc import Callable
+from typing import TYPE_CHECKING, Any
+
+from analyzer import limits
+from analyzer.assembler import Assembler
+from analyzer.records import END_CAPTURE, END_FIN, END_RST, MISSING, NO_TIME, Flow, Half, Packet, Segment, SegmentReader
+
+if TYPE_CHECKING:
+    import cython
+
+FIN, SYN, RST, ACK = 1, 2, 4, 16
+FREE, LIGHT, LIVE, IGNORED = 0, 1, 2, 3
+WRAP, HALF_WRAP = 1 << 32, 1 << 31
+LOW_32 = (1 << 32) - 1
+SPREAD = 2654435769  # 2^32 over the golden ratio: Fibonacci hashing
+OUTSIDE = 1 << 24  # sequence numbers this far from an ended connection's are another's: more than windows in use
+
+
+def difference(one: cython.uint, other: cython.uint) -> cython.longlong:
+    """one - other in sequence space, from -2^31 to 2^31 - 1 (RFC 9293 3.4)."""
+    result: cython.longlong = one
+    result -= other
+    if result >= HALF_WRAP:
+        result -= WRAP
+    elif result < -HALF_WRAP:
+        result += WRAP
+    return result
+
+
+def advance(sequence: cython.uint, by: cython.longlong) -> cython.uint:
+    """sequence + by, modulo 2^32."""
+    result: cython.longlong = sequence
+    result = (result + by) % WRAP
+    return result
+
+
+class FlowTable:
+    """Numbers four-tuples: 0, 1, 2 ..., numbers of removed ones again. An open-addressed table of indexes.
+
+    The key in hand stands in the fields low_high ... high_low (addresses) and rest (version, point, ports).
+    `seed` is random, so that nobody can choose addresses that fall together.
+    """
+
+    def __init__(self, seed: int) -> None:
+        self.seed = seed & LOW_32
+        self.capacity = 1024
+        self.used = 0
+        self.mask = 4 * 1024 - 1
+        self.occupied = 0  # slots that hold an index or did
+        self.slots = array("i", [-1]) * (4 * 1024)
+        self.keys = array("Q", bytes(40 * 1024))
+        self.free: list[int] = []
+        self.low_high = self.low_low = self.high_high = self.high_low = self.rest = 0
+
+    def _slot_of(self) -> cython.Py_ssize_t:
+        """Where the search for the key in hand begins."""
+        word: cython.ulonglong = self.low_low ^ self.low_high
+        mixed: cython.ulonglong = ((word ^ (word >> 32) ^ self.seed) & LOW_32) * SPREAD
+        word = self.high_low ^ self.high_high
+        mixed = ((mixed ^ (mixed >> 32) ^ word ^ (word >> 32)) & LOW_32) * SPREAD
+        word = self.rest
+        mixed = ((mixed ^ (mixed >> 32) ^ word ^ (word >> 32)) & LOW_32) * SPREAD
+        return ((mixed >> 32) ^ mixed) & self.mask
+
+    def find(self) -> cython.Py_ssize_t:
+        """The number of the key in hand, -1 if it has none."""
+        slot: cython.Py_ssize_t = self._slot_of()
+        index: cython.Py_ssize_t = self.slots[slot]
+        at: cython.Py_ssize_t
+        while index != -1:
+            if index >= 0:
+                at = 5 * index
+                if (
+                    self.keys[at + 4] == self.rest
+                    and self.keys[at + 1] == self.low_low
+                    and self.keys[at + 3] == self.high_low
+                    and self.keys[at] == self.low_high
+                    and self.keys[at + 2] == self.high_high
+                ):
+                    return index
+            slot = (slot + 1) & self.mask
+            index = self.slots[slot]
+        return -1
+
+    def add(self) -> cython.Py_ssize_t:
+        """Give the key in hand a number; it must have none."""
+        index: cython.Py_ssize_t
+        slot: cython.Py_ssize_t
+        at: cython.Py_ssize_t
+        if self.free:
+            index = self.free.pop()
+        else:
+            if self.used == self.capacity:
+                self._grow()
+            index = self.used
+            self.used += 1
+        if 2 * self.occupied > self.mask:
+            self._rehash(self.mask + 1)
+        slot = self._slot_of()
+        while self.slots[slot] >= 0:
+            slot = (slot + 1) & self.mask
+        if self.slots[slot] == -1:
+            self.occupied += 1
+        self.slots[slot] = index
+        at = 5 * index
+        self.keys[at] = self.low_high
+        self.keys[at + 1] = self.low_low
+        self.keys[at + 2] = self.high_high
+        self.keys[at + 3] = self.high_low
+        self.keys[at + 4] = self.rest
+        return index
+
+    def remove(self, index: cython.Py_ssize_t) -> cython.void:
+        """Forget the number `index`; the key in hand must be its key."""
+        slot: cython.Py_ssize_t = self._slot_of()
+        while self.slots[slot] != index:
+            slot = (slot + 1) & self.mask
+        self.slots[slot] = -2
+        self.keys[5 * index + 4] = 0
+        self.free.append(index)
+
+    def take_key(self, index: cython.Py_ssize_t) -> None:
+        """Put the key of a number in hand."""
+        at: cython.Py_ssize_t = 5 * index
+        self.low_high, self.low_low = self.keys[at], self.keys[at + 1]
+        self.high_high, self.high_low = self.keys[at + 2], self.keys[at + 3]
+        self.rest = self.keys[at + 4]
+
+    def _grow(self) -> cython.void:
+        self.capacity *= 2
+        self.keys = grown(self.keys, "Q", 5 * self.capacity)
+        self._rehash(4 * self.capacity)
+
+    def _rehash(self, slots: cython.Py_ssize_t) -> cython.void:
+        """Lay the slots anew, without those of removed numbers."""
+        index: cython.Py_ssize_t
+        slot: cython.Py_ssize_t
+        kept = (self.low_high, self.low_low, self.high_high, self.high_low, self.rest)
+        self.slots = array("i", [-1]) * slots
+        self.mask = slots - 1
+        self.occupied = 0
+        for index in range(self.used):
+            if self.keys[5 * index + 4] == 0:
+                continue
+            self.take_key(index)
+            slot = self._slot_of()
+            while self.slots[slot] >= 0:
+                slot = (slot + 1) & self.mask
+            self.slots[slot] = index
+            self.occupied += 1
+        self.low_high, self.low_low, self.high_high, self.high_low, self.rest = kept
+
+
+def grown(values: Any, kind: str, size: int) -> Any:
+    """A copy of an array with room for `size` items, the new ones zero."""
+    result = array(kind, bytes(size * array(kind).itemsize))
+    memoryview(result)[: len(values)] = memoryview(values)
+    return result
+
+
+class Streams(SegmentReader):
+    """Takes every TCP segment; hands payloads in order to the readers that `openings` puts in place.
+
+    openings.begin(flow, half, start, stop) looks at a flow's first bytes and says whether they may lead to a WebSocket;
+    finished(flow) is called once for every flow on which a connection was recognised, when nothing more comes of it.
+    """
+
+    def __init__(
+        self, packet: Packet, segment: Segment, openings: Any, finished: Callable[[Flow], None], seed: int
+    ) -> None:
+        self.packet = packet
+        self.in_hand = segment
+        self.openings = openings
+        self.finished = finished
+        self.table = FlowTable(seed)
+        self.live: list[Flow | None] = []
+        self.lingering: deque[tuple[int, Flow]] = deque()
+        self.states = self.seen = array("B")
+        self.low_initial = self.high_initial = self.packets = array("I")
+        self.start = self.first_packet = array("q")
+        self.first_file = array("i")
+        self.lost_after_packets = limits.LOST_AFTER_PACKETS
+        self.lost_after_time = limits.LOST_AFTER_SECONDS * 1_000_000_000
+        self.linger = limits.LINGER_SECONDS * 1_000_000_000
+        self.held_limit = limits.HELD_SEGMENTS_BYTES
+        self.websocket_packets = 0
+        self.other_packets = 0
+        self.flows = 0
+        self._make_room()
+
+    def _make_room(self) -> cython.void:
+        size: cython.Py_ssize_t = self.table.capacity
+        self.states = grown(self.states, "B", size)
+        self.seen = grown(self.seen, "B", size)
+        self.low_initial = grown(self.low_initial, "I", size)
+        self.high_initial = grown(self.high_initial, "I", size)
+        self.packets = grown(self.packets, "I", size)
+        self.start = grown(self.start, "q", size)
+        self.first_packet = grown(self.first_packet, "q", size)
+        self.first_file = grown(self.first_file, "i", size)
+        self.live.extend([None] * (size - len(self.live)))
+
+    def segment(self) -> cython.void:
+        segment: Segment = self.in_hand
+        table: FlowTable = self.table
+        rest: cython.ulonglong
+        forward: cython.bint
+        index: cython.Py_ssize_t
+        state: cython.int
+        if segment.source_high != segment.destination_high:
+            forward = segment.source_high < segment.destination_high
+        elif segment.source_low != segment.destination_low:
+            forward = segment.source_low < segment.destination_low
+        else:
+            forward = segment.source_port <= segment.destination_port
+        rest = segment.version * 65536 + self.packet.point
+        if forward:
+            table.low_high = segment.source_high
+            table.low_low = segment.source_low
+            table.high_high = segment.destination_high
+            table.high_low = segment.destination_low
+            rest = (rest << 32) | (segment.source_port << 16) | segment.destination_port
+        else:
+            table.low_high = segment.destination_high
+            table.low_low = segment.destination_low
+            table.high_high = segment.source_high
+            table.high_low = segment.source_low
+            rest = (rest << 32) | (segment.destination_port << 16) | segment.source_port
+        table.rest = rest
+        index = table.find()
+        if index < 0:
+            if segment.length == 0 and segment.flags & SYN == 0:
+                self.other_packets += 1  # the end of something that was ignored, or the middle of a silence
+                return
+            index = self._new()
+        state = self.states[index]
+        if state == LIVE:
+            self._live(index, forward)
+        elif state == LIGHT:
+            self._light(index, forward)
+        else:
+            self._ignored(index, forward)
+
+    def _new(self) -> cython.Py_ssize_t:
+        """A number for the key in hand."""
+        index: cython.Py_ssize_t = self.table.add()
+        if index >= len(self.states):
+            self._make_room()
+        self.flows += 1
+        self._reset(index)
+        return index
+
+    def _reset(self, index: cython.Py_ssize_t) -> cython.void:
+        """Begin a flow anew at the packet in hand."""
+        self.states[index] = LIGHT
+        self.seen[index] = 0
+        self.packets[index] = 0
+        self.start[index] = self.packet.time
+        self.first_packet[index] = self.packet.number
+        self.first_file[index] = self.packet.file
+        self.live[index] = None
+
+    def _forget(self, index: cython.Py_ssize_t) -> None:
+        self.states[index] = FREE
+        self.live[index] = None
+        self.table.remove(index)
+
+    def _light(self, index: cython.Py_ssize_t, forward: cython.bint) -> cython.void:
+        """A segment of a flow that has had no payload. seen: bit 0 and 1 SYN of low and high, 2 and 3 who opened it."""
+        segment: Segment = self.in_hand
+        bit: cython.int = 1 if forward else 2
+        if segment.flags & SYN:
+            initial: cython.uint = self.low_initial[index] if forward else self.high_initial[index]
+            if self.seen[index] & bit and initial != segment.sequence:
+                self.other_packets += self.packets[index]
+                self._reset(index)
+            self.seen[index] |= bit
+            if segment.flags & ACK == 0:
+                self.seen[index] |= 4 * bit
+            if forward:
+                self.low_initial[index] = segment.sequence
+            else:
+                self.high_initial[index] = segment.sequence
+        if segment.length > 0:
+            self._promote(index)
+            self._live(index, forward)
+            return
+        self.packets[index] += 1
+        if segment.flags & RST:
+            self.other_packets += self.packets[index]
+            self._forget(index)
+
+    def _promote(self, index: cython.Py_ssize_t) -> Flow:
+        """Make a record of a flow that has payload."""
+        table: FlowTable = self.table
+        flow: Flow = Flow()
+        seen: cython.int = self.seen[index]
+        ports: cython.ulonglong = table.rest & LOW_32
+        flow.version = self.in_hand.version
+        flow.point = self.packet.point
+        flow.low_high, flow.low_low = table.low_high, table.low_low
+        flow.high_high, flow.high_low = table.high_high, table.high_low
+        flow.low_port, flow.high_port = ports >> 16, ports & 65535
+        flow.packets = self.packets[index]
+        flow.start, flow.first_packet = self.start[index], self.first_packet[index]
+        flow.first_file = self.first_file[index]
+        flow.index = index
+        if seen & 1:
+            _synchronise(flow.low, self.low_initial[index])
+        if seen & 2:
+            _synchronise(flow.high, self.high_initial[index])
+        if seen & 4:
+            flow.opener = flow.low
+        elif seen & 8:
+            flow.opener = flow.high
+        self.states[index] = LIVE
+        self.live[index] = flow
+        return flow
+
+    def _ignored(self, index: cython.Py_ssize_t, forward: cython.bint) -> cython.void:
+        """A segment of a flow that is no WebSocket. seen: bit 4 and 5 FIN of low and high."""
+        segment: Segment = self.in_hand
+        flags: cython.int = segment.flags
+        if flags & (SYN | FIN | RST) == 0:
+            self.other_packets += 1
+            return
+        if flags & SYN and flags & ACK == 0:
+            initial: cython.uint = self.low_initial[index] if forward else self.high_initial[index]
+            if self.seen[index] & (1 if forward else 2) == 0 or initial != segment.sequence:
+                self._reset(index)
+                self._light(index, forward)
+                return
+        self.other_packets += 1
+        if flags & FIN:
+            self.seen[index] |= 16 if forward else 32
+        if flags & RST or self.seen[index] & 48 == 48:
+            self._forget(index)
+
+    def _ignore(self, flow: Flow) -> cython.void:
+        """Nothing can come of this flow: keep only that it is ignored."""
+        index: cython.Py_ssize_t = flow.index
+        self.other_packets += flow.packets
+        self.live[index] = None
+        flow.index = -1
+        self.states[index] = IGNORED
+        self.seen[index] &= 15
+        if flow.low.fin_time != NO_TIME:
+            self.seen[index] |= 16
+        if flow.high.fin_time != NO_TIME:
+            self.seen[index] |= 32
+
+    def _live(self, index: cython.Py_ssize_t, forward: cython.bint) -> cython.void:
+        segment: Segment = self.in_hand
+        packet: Packet = self.packet
+        flow: Flow = self.live[index]
+        half: Half = flow.low if forward else flow.high
+        flags: cython.int = segment.flags
+        if (flow.ended or flags & SYN) and self._begins_anew(flow, half):
+            self._finish(flow)
+            self._reset(index)
+            self._light(index, forward)
+            return
+        flow.packets += 1
+        flow.last_time = packet.time
+        flow.last_packet = packet.number
+        flow.last_file = packet.file
+        half.packets += 1
+        if half.time_to_live < 0:
+            half.time_to_live = segment.time_to_live
+        if flags & ACK and flags & RST == 0:
+            if not half.acknowledges:
+                half.acknowledges = True
+                half.acknowledgment = segment.acknowledgment
+            elif difference(segment.acknowledgment, half.acknowledgment) > 0:
+                half.acknowledgment = segment.acknowledgment
+        if flags & (SYN | FIN | RST):
+            self._control(flow, half)
+        elif segment.length > 0:
+            self._payload(half)
+        if flow.low.held is not None:
+            self._watch_hole(flow, flow.low)
+        if flow.high.held is not None:
+            self._watch_hole(flow, flow.high)
+
+    def _begins_anew(self, flow: Flow, half: Half) -> bool:
+        """Whether the segment in hand belongs to a new connection of the same four-tuple."""
+        segment = self.in_hand
+        if segment.flags & SYN and not segment.flags & ACK:
+            if half.syn:
+                return bool(half.initial != segment.sequence)
+            if not half.known:
+                return flow.ended
+            return difference(advance(segment.sequence, 1 + half.offset), half.next) != 0
+        if not flow.ended or segment.length == 0 or not half.known:
+            return False
+        away: cython.longlong = difference(segment.sequence, half.next)
+        return away > OUTSIDE or away < -OUTSIDE
+
+    def _payload(self, half: Half) -> cython.void:
+        """The payload of the segment in hand: in order, from before (again), or beyond a hole."""
+        segment: Segment = self.in_hand
+        start: cython.Py_ssize_t = segment.start
+        stop: cython.Py_ssize_t = segment.stop
+        length: cython.longlong = segment.length
+        ahead: cython.longlong
+        sequence: cython.uint = segment.sequence
+        if segment.flags & SYN:
+            sequence = advance(sequence, 1)
+        half.captured_bytes += stop - start
+        if not half.known:
+            half.known = True
+            half.next = sequence
+        ahead = difference(sequence, half.next)
+        if ahead > 0:
+            self._hold(half, ahead, length)
+            return
+        if ahead < 0:
+            if length > 1 or ahead < -1:  # one byte below the next is a keep-alive probe (RFC 9293 3.8.4)
+                half.retransmissions += 1
+            if -ahead >= length:
+                half.duplicate_bytes += stop - start
+                return
+            length += ahead
+            ahead = min(-ahead, stop - start)
+            half.duplicate_bytes += ahead
+            start += ahead
+        self._take(half, start, stop, length)
+        if half.held is not None:
+            self._release(half)
+
+    def _take(
+        self, half: Half, start: cython.Py_ssize_t, stop: cython.Py_ssize_t, length: cython.longlong
+    ) -> cython.void:
+        """Hand on bytes that are next in order: captured from start to stop, `length` on the wire."""
+        half.next = advance(half.next, length)
+        if stop > start:
+            self._hand(half, start, stop)
+        if length > stop - start:
+            half.cut_bytes += length - (stop - start)
+            self._hand_gap(half, length - (stop - start), True)
+
+    def _hand(self, half: Half, start: cython.Py_ssize_t, stop: cython.Py_ssize_t) -> cython.void:
+        take: cython.longlong = stop - start
+        if half.skip:
+            if half.skip < take:
+                take = half.skip
+            half.skip -= take
+            half.skipped_bytes += take
+            half.offset += take
+            start += take
+            if start == stop:
+                return
+        if half.reader is None and not self._open(half, start, stop):
+            half.skipped_bytes += stop - start
+            half.offset += stop - start
+            return
+        half.reader.data(start, stop)
+        half.offset += stop - start
+        if half.reader is None and half.flow.connections is None:
+            self._ignore(half.flow)
+
+    def _open(self, half: Half, start: cython.Py_ssize_t, stop: cython.Py_ssize_t) -> bool:
+        """Have the first bytes of a flow looked at; say whether there is now a reader for them."""
+        flow = half.flow
+        if flow.index < 0:
+            return False
+        if not flow.begun:
+            flow.begun = True
+            if not self.openings.begin(flow, half, start, stop):
+                self._ignore(flow)
+        return half.reader is not None
+
+    def _hand_gap(self, half: Half, size: int, cut: bool) -> None:
+        passed = min(half.skip, size)
+        half.skip -= passed
+        half.offset += passed
+        if size > passed:
+            if half.reader is not None:
+                half.reader.gap(size - passed, cut)
+            half.offset += size - passed
+
+    def _hold(self, half: Half, ahead: int, length: int) -> None:
+        """Keep the payload in hand, which stands beyond a hole."""
+        segment = self.in_hand
+        data = bytes(self.packet.data[segment.start : segment.stop])
+        if half.held is None:
+            half.held = Assembler()
+            half.hole_packet = 0
+        duplicate, conflicting = half.held.add(half.offset + ahead, length, data)
+        half.duplicate_bytes += duplicate
+        half.conflicting_bytes += conflicting
+        half.retransmissions += duplicate > 0
+        if half.held.held_bytes > self.held_limit:
+            self._lose(half)
+
+    def _release(self, half: Half) -> None:
+        """Hand on what was held and is in order now."""
+        held = half.held
+        while held and held.first() <= half.offset:
+            offset, length, data = held.pop()
+            before = half.offset - offset
+            if before >= length:
+                half.duplicate_bytes += len(data)
+                continue
+            again = min(before, len(data))
+            half.duplicate_bytes += again
+            current = self.packet.data
+            self.packet.data = data
+            try:
+                self._take(half, again, len(data), length - before)
+            finally:
+                self.packet.data = current
+        half.hole_packet = 0
+        if not held:
+            half.held = None
+
+    def _lose(self, half: Half) -> None:
+        """Give the hole up: its bytes never come."""
+        size = half.held.first() - half.offset
+        half.lost_bytes += size
+        half.next = advance(half.next, size)
+        self._hand_gap(half, size, False)
+        self._release(half)
+
+    def _watch_hole(self, flow: Flow, half: Half) -> None:
+        """A hole that the peer acknowledged is lost after some more packets or some time (limits)."""
+        peer = half.peer
+        assert peer is not None
+        end = advance(half.next, half.held.first() - half.offset)
+        if not peer.acknowledges or difference(peer.acknowledgment, end) < 0:
+            return
+        if half.hole_packet == 0:
+            half.hole_packet, half.hole_time = flow.packets, self.packet.time
+            return
+        late = self.packet.time != NO_TIME and half.hole_time != NO_TIME
+        if flow.packets - half.hole_packet > self.lost_after_packets or (
+            late and self.packet.time - half.hole_time > self.lost_after_time
+        ):
+            self._lose(half)
+            self._check_fin(flow, half)
+
+    def _control(self, flow: Flow, half: Half) -> cython.bint:
+        """SYN, FIN and RST of the segment in hand, with its payload."""
+        segment: Segment = self.in_hand
+        flags: cython.int = segment.flags
+        if flags & SYN:
+            if not half.known:
+                _synchronise(half, segment.sequence)
+            elif not half.syn and difference(advance(segment.sequence, 1 + half.offset), half.next) == 0:
+                half.syn, half.initial = True, segment.sequence
+            if flags & ACK == 0 and flow.opener is None:
+                flow.opener = half
+        if flags & FIN and half.fin_offset == MISSING and half.known:
+            half.fin_offset = half.offset + difference(segment.sequence, half.next) + segment.length
+            half.fin_offset += 1 if flags & SYN else 0
+        if segment.length > 0 and flags & RST == 0:  # the data of an RST is a message to people (RFC 9293 3.10.7)
+            self._payload(half)
+        if flags & FIN:
+            if not half.known:
+                half.known, half.next, half.fin_offset = True, segment.sequence, half.offset
+            self._check_fin(flow, half)
+        if flags & RST:
+            self._reset_by(flow, half)
+        return True
+
+    def _check_fin(self, flow: Flow, half: Half) -> None:
+        """Tell the reader when everything before the FIN has come."""
+        if half.fin_offset == MISSING or half.offset < half.fin_offset or half.finished:
+            return
+        half.finished = True
+        half.fin_time = self.packet.time
+        if flow.end_how == END_CAPTURE:
+            flow.end_how, flow.end_by = END_FIN, half
+        if half.reader is not None:
+            half.reader.end(END_FIN)
+        if half.peer is not None and half.peer.finished:
+            self._end(flow)
+
+    def _reset_by(self, flow: Flow, half: Half) -> None:
+        if half.reset_time == NO_TIME:
+            half.reset_time = self.packet.time
+        if flow.end_how == END_CAPTURE:
+            flow.end_how, flow.end_by = END_RST, half
+        if half.reader is not None and not half.finished:
+            half.finished = True
+            half.reader.end(END_RST)
+        self._end(flow)
+
+    def _end(self, flow: Flow) -> None:
+        """Both FINs or an RST: the connection is over, late packets aside."""
+        if flow.ended or flow.index < 0:
+            return
+        flow.ended = True
+        flow.end_time = self.packet.time
+        if flow.connections is None:
+            self._ignore(flow)
+            return
+        self.lingering.append((self.packet.time, flow))
+        while self.lingering and self.packet.time != NO_TIME:
+            time, oldest = self.lingering[0]
+            if oldest.index >= 0 and self.packet.time - time <= self.linger:
+                break
+            self.lingering.popleft()
+            if oldest.index >= 0:
+                self._forget_ended(oldest)
+
+    def _forget_ended(self, flow: Flow) -> None:
+        table = self.table
+        kept = table.low_high, table.low_low, table.high_high, table.high_low, table.rest
+        index = flow.index
+        self._finish(flow)
+        table.take_key(index)
+        self._forget(index)
+        table.low_high, table.low_low, table.high_high, table.high_low, table.rest = kept
+
+    def _finish(self, flow: Flow) -> None:
+        """Nothing more comes: holes are lost, readers are told, the flow is handed over."""
+        flow.index = -1
+        for half in (flow.low, flow.high):
+            while half.held:
+                self._lose(half)
+            self._lose_tail(half)
+            self._check_fin(flow, half)
+        for half in (flow.low, flow.high):
+            if half.reader is not None and not half.finished:
+                half.reader.end(END_CAPTURE)
+        if flow.connections is None:
+            self.other_packets += flow.packets
+            return
+        self.websocket_packets += flow.packets
+        halves = (flow.low, flow.high)
+        flow.complete = flow.ended and all(h.syn and not h.lost_bytes and not h.cut_bytes for h in halves)
+        self.finished(flow)
+
+    def _lose_tail(self, half: Half) -> None:
+        """Bytes after the last captured one that the peer acknowledged, or that stood before the FIN, are lost."""
+        peer = half.peer
+        if half.fin_offset != MISSING:
+            size = half.fin_offset - half.offset
+        elif peer is not None and peer.acknowledges and half.known:
+            size = difference(peer.acknowledgment, half.next)
+            size = 0 if size == 1 else size  # a FIN that was not captured has a number of its own
+        else:
+            return
+        if size > 0:
+            half.lost_bytes += size
+            half.next = advance(half.next, size)
+            self._hand_gap(half, size, False)
+
+    def finish(self) -> None:
+        """The capture is over: finish every flow, in the order of their numbers' first packets."""
+        for flow in [flow for flow in self.live if flow is not None and flow.index >= 0]:
+            self._finish(flow)
+        for index in range(self.table.used):
+            if self.states[index] == LIGHT:
+                self.other_packets += self.packets[index]
+
+
+def _synchronise(half: Half, initial: int) -> None:
+    """Set a half by its SYN."""
+    half.syn = half.known = True
+    half.initial = initial
+    half.next = advance(initial, 1)

@@ -1,0 +1,84 @@
+"""Writes the documentation's tables from the data that they describe: python docs/make_tables.py"""
+
+from pathlib import Path
+
+from analyzer.catalogs import Catalog, CatalogCode, CatalogRange, catalogs
+from analyzer.closecodes import ADVICE, CloseCode, registry
+
+RANGE_STARTS = (0, 1000, 3000, 4000, 5000)
+
+INTRODUCTION = """# Close codes
+
+Written by `python docs/make_tables.py` from the data files in `analyzer/catalogs`; change those, not this page.
+
+In Python: `analyzer.CloseCode(1012).advice`. In a shell: `wsclose codes 1012`.
+"""
+
+CATALOGS = """## Application catalogs
+
+The same number means different things to different services, so a catalog is chosen by the agreed subprotocol, the host
+or the path of the handshake, never by a code. Each is one file; a new file is a new catalog.
+"""
+
+
+def table(head: tuple[str, ...], rows: list[tuple[str, ...]]) -> str:
+    """A Markdown table."""
+    lines = [head, tuple("---" for _ in head), *rows]
+    return "".join("| " + " | ".join(cell.replace("|", "\\|") for cell in line) + " |\n" for line in lines)
+
+
+def registered() -> str:
+    """The registered codes, and Empty."""
+    head = ("code", "name", "meaning", "on the wire", "sent by", "advice", "note", "reference")
+    return table(
+        head,
+        [
+            (
+                str(code),
+                code.name,
+                code.meaning,
+                "yes" if code.on_wire else "never",
+                code.sent_by,
+                code.advice,
+                code.note,
+                code.reference,
+            )
+            for code in (CloseCode.Empty, *registry())
+        ],
+    )
+
+
+def ranges() -> str:
+    """What every other number means."""
+    lasts = (*(start - 1 for start in RANGE_STARTS[1:]), 65535)
+    unregistered = [CloseCode(last) for last in lasts]
+    return table(
+        ("codes", "range", "meaning", "on the wire"),
+        [
+            (f"{first}-{last}", last.range, last.meaning, "yes" if last.on_wire else "never")
+            for first, last in zip(RANGE_STARTS, unregistered, strict=True)
+        ],
+    )
+
+
+def catalog_section(catalog: Catalog) -> str:
+    """One catalog."""
+    note = f"{catalog.note}\n\n" if catalog.note else ""
+    rows: list[tuple[str, CatalogCode | CatalogRange]] = [(str(entry.code), entry) for entry in catalog.codes]
+    rows += [(f"other {rule.first}-{rule.last}", rule) for rule in catalog.ranges]
+    codes = table(
+        ("code", "name", "meaning", "sent by", "retry"),
+        [(code, entry.name, entry.meaning, entry.sent_by, entry.retry) for code, entry in rows],
+    )
+    return f"### {catalog.name}\n\n`{catalog.file}`. Source: {catalog.source}.\n\n{note}{codes}"
+
+
+def close_codes() -> str:
+    """The page docs/close-codes.md."""
+    advice = table(("advice, retry", "what it asks of a client"), list(ADVICE.items()))
+    codes = [INTRODUCTION, registered(), "## Every other number\n", ranges(), "## Words for advice\n", advice]
+    return "\n".join([*codes, CATALOGS, *(catalog_section(catalog) for catalog in catalogs())])
+
+
+if __name__ == "__main__":
+    Path(__file__).with_name("close-codes.md").write_text(close_codes(), "utf-8")
