@@ -23,8 +23,8 @@ bench: build  ## speed and memory beside the peers that are installed
 notebook:  ## run the notebook in place
 	$(PYTHON) -m jupyter execute --inplace notebooks/why-did-it-close.ipynb
 
-docs:  ## write docs/columns.md from the schema
-	$(PYTHON) docs/make_columns.py
+docs:  ## write the tables of the manual from the package
+	$(PYTHON) docs/make_tables.py
 
 clean:  ## remove everything that is built
 	rm -rf build dist *.egg-info .mypy_cache .ruff_cache .pytest_cache && find analyzer -name '*.so' -delete && find . -name __pycache__ -prune -exec rm -rf {} +
