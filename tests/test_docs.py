@@ -78,7 +78,8 @@ def test_links_lead_to_files_that_exist(page: str, root: Path) -> None:
 def test_contributing_names_only_targets_that_exist_and_fits_a_page(root: Path) -> None:
     text = (root / "CONTRIBUTING.md").read_text("utf-8")
     targets = set(re.findall(r"^([a-z-]+):", (root / "Makefile").read_text("utf-8"), re.MULTILINE))
-    named = {word for line in re.findall(r"\bmake ((?:[a-z-]+ ?)+?)(?:`| {2,}|;|$)", text, re.M) for word in line.split()}
+    calls = re.findall(r"(?:^ {4}|`)make ([a-z -]+?)(?:`| {2,}|$)", text, re.MULTILINE)
+    named = {target for call in calls for target in call.split()}
     assert named
     assert named <= targets
     assert len(text.splitlines()) <= CONTRIBUTING_LINES
