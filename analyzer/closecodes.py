@@ -168,7 +168,7 @@ def registry() -> list[CloseCode]:
 
 @functools.cache
 def _registry() -> tuple[list[_Range], dict[int, _Facts]]:
-    from .catalogs import read  # here, because reading data costs imports that most runs don't need at the start
+    from analyzer.catalogs import read  # here, because most runs do not need it at the start
 
     data = read("registry.toml")
     ranges = [

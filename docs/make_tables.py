@@ -4,6 +4,7 @@ from pathlib import Path
 
 from analyzer.catalogs import Catalog, CatalogCode, CatalogRange, catalogs
 from analyzer.closecodes import ADVICE, CloseCode, registry
+from analyzer.schema import TABLES, Column
 
 RANGE_STARTS = (0, 1000, 3000, 4000, 5000)
 
@@ -18,6 +19,16 @@ CATALOGS = """## Application catalogs
 
 The same number means different things to different services, so a catalog is chosen by the agreed subprotocol, the host
 or the path of the handshake, never by a code. Each is one file; a new file is a new catalog.
+"""
+
+COLUMNS = """# Tables and columns
+
+Written by `python docs/make_tables.py` from `analyzer/schema.py`; change that, not this page.
+
+In Python each table is a DataFrame of the result (`analyzer.analyze(...).connections`); in a shell it is a command
+(`wsclose connections FILE`). Columns stand in this order. Missing is `<NA>`, or `NaT` for a time, never 0, -1 or empty
+text. Times are UTC with nanoseconds. `client_` and `server_` before a count mean: sent by that side. `packet` is the
+number within its file, from 1, as Wireshark counts; columns that name a file exist when there is more than one.
 """
 
 
@@ -80,5 +91,20 @@ def close_codes() -> str:
     return "\n".join([*codes, CATALOGS, *(catalog_section(catalog) for catalog in catalogs())])
 
 
+def values(column: Column) -> str:
+    """The words of a category, in their order."""
+    return ", ".join(f"`{word}`" for word in column.categories)
+
+
+def columns() -> str:
+    """The page docs/columns.md."""
+    sections = [COLUMNS]
+    for each in TABLES.values():
+        rows = [(f"`{column.name}`", column.dtype, column.meaning, values(column)) for column in each.columns]
+        sections.append(f"## {each.name}\n\n{each.meaning}\n\n{table(('column', 'type', 'meaning', 'values'), rows)}")
+    return "\n".join(sections)
+
+
 if __name__ == "__main__":
+    Path(__file__).with_name("columns.md").write_text(columns(), "utf-8")
     Path(__file__).with_name("close-codes.md").write_text(close_codes(), "utf-8")

@@ -1,0 +1,30 @@
+PYTHON ?= python
+
+.PHONY: build test test-pure test-wheel lint bench notebook docs clean
+
+build:  ## compile the hot modules beside their sources
+	$(PYTHON) setup.py --quiet build_ext --inplace
+
+test: build  ## the whole suite, on the compiled modules where there is a compiler
+	$(PYTHON) -m pytest
+
+test-pure:  ## the whole suite, on the same modules uncompiled
+	ANALYZER_PURE=1 $(PYTHON) -m pytest
+
+test-wheel:  ## the whole suite against an installed wheel, outside the checkout, without Cython
+	PYTHON=$(PYTHON) .ci/test-wheel
+
+lint:  ## style and types
+	$(PYTHON) -m ruff check . && $(PYTHON) -m mypy
+
+bench: build  ## speed and memory beside the peers that are installed
+	$(PYTHON) -m benchmarks
+
+notebook:  ## run the notebook in place
+	$(PYTHON) -m jupyter execute --inplace notebooks/why-did-it-close.ipynb
+
+docs:  ## write the tables of the manual from the package
+	$(PYTHON) docs/make_tables.py
+
+clean:  ## remove everything that is built
+	rm -rf build dist *.egg-info .mypy_cache .ruff_cache .pytest_cache && find analyzer -name '*.so' -delete && find . -name __pycache__ -prune -exec rm -rf {} +
