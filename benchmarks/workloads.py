@@ -3,9 +3,6 @@
 Every workload is the same for the same arguments, holds exactly the number of packets asked for, and is
 written as it is made. A connection's life is a generator that yields wherever another connection may come
 in between; `interleave` mixes the lives.
-
-Ethernet, IPv4 and TCP are as Linux hosts send them (timestamps option, delayed ACKs, a right IP checksum);
-the TCP checksum is 0, as a capture on a sender with checksum offloading may show it.
 """
 
 from __future__ import annotations
@@ -14,27 +11,41 @@ import argparse
 import hashlib
 import json
 import random
-import struct
-import zlib
 from base64 import b64encode
 from collections.abc import Callable, Iterable, Iterator
-from dataclasses import asdict, dataclass
+from dataclasses import asdict
 from pathlib import Path
-from typing import BinaryIO
+
+from content import Deflated, Material, Small
+from wire import (
+    ACK,
+    BINARY,
+    CHANGE_CIPHER,
+    CLOSE,
+    FIN,
+    PING,
+    PONG,
+    PUSH,
+    SEGMENT,
+    SYN,
+    TEXT,
+    Capture,
+    Connection,
+    Side,
+    Truth,
+    client_hello,
+    frame,
+    masked_frame,
+    server_hello,
+    tls_record,
+)
 
 SEED = 6455
-START = 1_700_000_000_000_000  # microseconds since 1970
-FLUSH_EVERY = 1 << 14  # packets kept before they are written
-
-FIN, SYN, PUSH, ACK = 0x01, 0x02, 0x08, 0x10
-SEGMENT = 1448  # payload of a full-size segment: 1500 - IP 20 - TCP 20 - timestamps 12
-HEADERS = 14 + 20 + 32
 OPENING = 7  # SYN, SYN+ACK, ACK, GET, ACK, 101, ACK
 CLOSING = 5  # Close, Close, FIN, FIN, ACK
 TCP_CLOSING = 3
+SMALLEST = 1000  # packets: below, the shares of a workload make no sense
 
-TEXT, BINARY, CLOSE, PING, PONG = 0x1, 0x2, 0x8, 0x9, 0xA
-RSV1 = 0x40  # "this message is compressed", RFC 7692 section 6
 ACCEPT_GUID = b"258EAFA5-E914-47DA-95CA-C5AB0DC85B11"  # RFC 6455 section 1.3
 ENDINGS = (
     (1000, b""),
@@ -45,246 +56,7 @@ ENDINGS = (
     (4001, b"session expired"),
 )
 
-FILE_HEADER = struct.pack("<IHHiIII", 0xA1B2C3D4, 2, 4, 0, 0, 262144, 1)
-RECORD = struct.Struct("<IIII")
-PACKET = struct.Struct(">16sHHIH12sIIHHIIII")  # Ethernet to the end of the timestamps option
-TIMESTAMPS = 0x0101080A  # NOP, NOP, kind 8, length 10
-
 Life = Iterator[None]
-
-
-@dataclass
-class Truth:
-    """What a workload holds: for checking what a tool says about it."""
-
-    kind: str
-    packets: int = 0
-    bytes: int = 0
-    connections: int = 0
-    messages: int = 0
-    closes: int = 0
-
-
-class Side:
-    """One end of a connection: what its next packet's headers say."""
-
-    def __init__(self, mac: bytes, peer_mac: bytes, source: bytes, destination: bytes, ports: bytes, sequence: int) -> None:
-        """Addresses are 4 bytes each, `ports` source and destination as on the wire."""
-        self.ethernet = peer_mac + mac + b"\x08\x00\x45\x00"
-        self.route = source + destination + ports
-        self.checksum = 0x4500 + 0x4000 + 0x4006 + sum(struct.unpack(">4H", source + destination))
-        self.sequence = sequence
-        self.stamp = 0
-
-
-class Connection:
-    """The two sides of one TCP connection."""
-
-    def __init__(self, index: int, server: int, port: int, draw: random.Random) -> None:
-        """Client `index` has an address and port no other index has."""
-        client_ip = (10 << 24 | 1 << 16 | 1) + index // 28_000
-        server_ip = (192 << 24 | 2 << 8) + server  # 192.0.2.0/24, RFC 5737
-        source, destination = client_ip.to_bytes(4, "big"), server_ip.to_bytes(4, "big")
-        client_port = 32_768 + index % 28_000
-        macs = b"\x02\x00" + source, b"\x02\x00" + destination
-        self.client = Side(*macs, source, destination, struct.pack(">HH", client_port, port), draw.getrandbits(32))
-        self.server = Side(
-            *macs[::-1], destination, source, struct.pack(">HH", port, client_port), draw.getrandbits(32)
-        )
-
-
-class Capture:
-    """A pcap file being written: microsecond times, Ethernet."""
-
-    def __init__(self, output: BinaryIO, truth: Truth) -> None:
-        """Write the file header to `output`, and count into `truth`."""
-        self.output = output
-        self.truth = truth
-        self.draw = random.Random(SEED)
-        self.clock = START
-        self.connections = 0
-        self.parts = [FILE_HEADER]
-
-    def connect(self, server: int = 10, port: int = 80) -> Connection:
-        """The next client's connection; nothing is sent yet."""
-        self.connections += 1
-        return Connection(self.connections - 1, server, port, self.draw)
-
-    def send(self, sender: Side, receiver: Side, payload: bytes = b"", flags: int = ACK, options: bytes = b"") -> None:
-        """Write one packet; `options` are TCP options after the timestamps."""
-        truth = self.truth
-        number = truth.packets
-        truth.packets = number + 1
-        self.clock = clock = self.clock + 3 + (number & 7)
-        size = HEADERS + len(options) + len(payload)
-        length = size - 14
-        identifier = number & 0xFFFF
-        checksum = sender.checksum + length + identifier
-        checksum = (checksum & 0xFFFF) + (checksum >> 16)
-        checksum = 0xFFFF ^ ((checksum & 0xFFFF) + (checksum >> 16))
-        sender.stamp = clock // 1000 & 0xFFFFFFFF
-        self.parts += (
-            RECORD.pack(clock // 1_000_000, clock % 1_000_000, size, size),
-            PACKET.pack(
-                sender.ethernet,
-                length,
-                identifier,
-                0x40004006,  # don't fragment; TTL 64, TCP
-                checksum,
-                sender.route,
-                sender.sequence,
-                receiver.sequence if flags & ACK else 0,
-                0x8000 + (len(options) << 10) + flags,
-                502,
-                0,  # checksum and urgent pointer
-                TIMESTAMPS,
-                sender.stamp,
-                receiver.stamp,
-            ),
-            options,
-            payload,
-        )
-        sender.sequence = sender.sequence + len(payload) + (1 if flags & (SYN | FIN) else 0) & 0xFFFFFFFF
-        truth.bytes += size
-        if not truth.packets % FLUSH_EVERY:
-            self.flush()
-
-    def flush(self) -> None:
-        """Write what is kept."""
-        self.output.write(b"".join(self.parts))
-        self.parts = []
-
-
-# WebSocket frames, RFC 6455 section 5
-
-
-def frame(opcode: int, payload: bytes, rsv: int = 0) -> bytes:
-    """One unmasked final frame."""
-    return bytes((0x80 | rsv | opcode,)) + length_field(len(payload), 0) + payload
-
-
-def masked_frame(opcode: int, payload: bytes, key: bytes, rsv: int = 0) -> bytes:
-    """One final frame as a client sends it."""
-    size = len(payload)
-    stream = int.from_bytes((key * (size // 4 + 1))[:size], "little")
-    masked = (int.from_bytes(payload, "little") ^ stream).to_bytes(size, "little")
-    return bytes((0x80 | rsv | opcode,)) + length_field(size, 0x80) + key + masked
-
-
-def length_field(size: int, mask_bit: int) -> bytes:
-    """The shortest length field for `size`."""
-    if size < 126:
-        return bytes((mask_bit | size,))
-    if size < 65_536:
-        return struct.pack(">BH", mask_bit | 126, size)
-    return struct.pack(">BQ", mask_bit | 127, size)
-
-
-# What messages say
-
-
-def prose(size: int, draw: random.Random) -> bytes:
-    """Some `size` bytes of UTF-8, mostly ASCII, a hundredth of the words not."""
-    words = ["connection", "closed", "by", "the", "peer", "after", "a", "timeout", "of", "seconds", "{", "}", "id:", "7"]
-    words = words * 14 + ["Zürich", "naïve", "日本", "€"]
-    text = " ".join(draw.choices(words, k=size // 5)).encode()
-    return text[: character_start(text, size)]
-
-
-def character_start(text: bytes, at: int) -> int:
-    """The first place from `at` where a character starts, or the end."""
-    while at < len(text) and text[at] & 0xC0 == 0x80:
-        at += 1
-    return min(at, len(text))
-
-
-class Material:
-    """Payloads that connections take theirs from."""
-
-    def __init__(self, draw: random.Random) -> None:
-        """Some megabytes of text and of random bytes, and a thousand small texts of 32 and of 28 bytes."""
-        self.text = prose(4_000_000, draw)
-        self.noise = draw.randbytes(4_000_000)
-        self.ticks = [
-            b'{"s":"EURUSD","p":%d.%d,"q":%d}'
-            % (draw.randrange(10_000, 99_999), draw.randrange(10), draw.randrange(1, 10))
-            for _ in range(1000)
-        ]
-        self.orders = [b'{"cmd":"subscribe","id":%d}' % draw.randrange(100, 1000) for _ in range(1000)]
-
-    def text_of(self, size: int, draw: random.Random) -> bytes:
-        """Valid UTF-8 of exactly `size` bytes."""
-        start = character_start(self.text, draw.randrange(len(self.text) - size - 4))
-        end = start + size
-        while self.text[end] & 0xC0 == 0x80:  # never inside a character: end before it, and fill with spaces
-            end -= 1
-        return self.text[start:end] + b" " * (start + size - end)
-
-    def noise_of(self, size: int, draw: random.Random) -> bytes:
-        """Exactly `size` random bytes."""
-        start = draw.randrange(len(self.noise) - size)
-        return self.noise[start : start + size]
-
-
-class Small:
-    """Small plain text messages, 100-byte packets in both directions."""
-
-    extension = b""
-
-    def __init__(self, material: Material) -> None:
-        """The server's frames are made once; a client's mask differs each time."""
-        self.ticks = [frame(TEXT, tick) for tick in material.ticks]
-        self.orders = [order.ljust(28) for order in material.orders]
-
-    def from_server(self, index: int, connection: int, draw: random.Random) -> bytes:
-        """The frame of the server's message number `index`."""
-        return self.ticks[(index * 7 + connection * 31) % 1000]
-
-    def from_client(self, index: int, connection: int, draw: random.Random) -> bytes:
-        """The frame of the client's message number `index`."""
-        return masked_frame(TEXT, self.orders[(index + connection) % 1000], draw.randbytes(4))
-
-
-class Deflated:
-    """JSON messages compressed with permessage-deflate and context takeover (RFC 7692).
-
-    A connection follows one of `CHANNELS` sequences, each compressed once from its beginning, so that
-    neighbouring connections inflate different bytes.
-    """
-
-    extension = b"Sec-WebSocket-Extensions: permessage-deflate\r\n"
-    CHANNELS = 64
-
-    def __init__(self, draw: random.Random) -> None:
-        """Messages are made when the first connection of a channel comes to them."""
-        self.draw = random.Random(draw.getrandbits(32))
-        self.compressors = [zlib.compressobj(6, zlib.DEFLATED, -15) for _ in range(2 * self.CHANNELS)]
-        self.payloads: list[list[bytes]] = [[] for _ in self.compressors]
-
-    def from_server(self, index: int, connection: int, draw: random.Random) -> bytes:
-        """The frame of the server's message number `index`."""
-        return frame(TEXT, self.payload(index, connection % self.CHANNELS), RSV1)
-
-    def from_client(self, index: int, connection: int, draw: random.Random) -> bytes:
-        """The frame of the client's message number `index`."""
-        payload = self.payload(index, self.CHANNELS + connection % self.CHANNELS)
-        return masked_frame(TEXT, payload, draw.randbytes(4), RSV1)
-
-    def payload(self, index: int, channel: int) -> bytes:
-        """The compressed payload of message `index`; those before it were asked for earlier."""
-        payloads = self.payloads[channel]
-        if index == len(payloads):
-            compressor = self.compressors[channel]
-            compressed = compressor.compress(self.message(index)) + compressor.flush(zlib.Z_SYNC_FLUSH)
-            payloads.append(compressed[:-4])  # without 00 00 FF FF, RFC 7692 section 7.2.1
-        return payloads[index]
-
-    def message(self, index: int) -> bytes:
-        """A JSON text of some 400 bytes."""
-        draw = self.draw.randrange
-        levels = ",".join(f"[{draw(40000, 42000)}.{draw(100):02},{draw(1, 5000)}]" for _ in range(16))
-        head = f'{{"type":"depth","symbol":"BTCUSD","sequence":{index},"time":{1700000000000 + index * 20}'
-        return f'{head},"bids":[{levels[: len(levels) // 2].rpartition(",[")[0]}],"asks":[{levels}]}}'.encode()
 
 
 # Lives of connections
@@ -433,10 +205,10 @@ def large_messages(capture: Capture, material: Material, size: int, masked: bool
         total = draw.randrange(20_000, 1_000_000) if draw.random() < 0.3 else draw.randrange(20_000, 60_000)
         if size < total + 1000:
             total = size
-        if 65_539 < total - header < 65_546 or total < 200:  # no shortest length field fits, or too small to split
-            total = min(total, 1000)
+        if 65_539 < total - header < 65_546:  # not the size of any frame whose length field is the shortest
+            total = 1000
         size -= total
-        body = total - header - (2 if total - header < 128 else 4 if total - header <= 65_539 else 10)
+        body = total - header - (4 if total - header <= 65_539 else 10)
         text = draw.random() < text_share
         payload = (material.text_of if text else material.noise_of)(body, draw)
         capture.truth.messages += 1
@@ -513,42 +285,6 @@ def finish_download(capture: Capture, connection: Connection, acknowledgements: 
     for _ in range(acknowledgements):
         capture.send(connection.client, connection.server)
     yield from close_tcp(capture, connection)
-
-
-CHANGE_CIPHER = b"\x14\x03\x03\x00\x01\x01"
-
-
-def tls_record(kind: int, body: bytes) -> bytes:
-    """One TLS record, RFC 8446 section 5.1."""
-    return struct.pack(">BHH", kind, 0x0303, len(body)) + body
-
-
-def tls_hello(kind: int, body: bytes, extensions: Iterable[tuple[int, bytes]]) -> bytes:
-    """A record with a ClientHello or ServerHello, RFC 8446 section 4.1."""
-    packed = b"".join(struct.pack(">HH", number, len(content)) + content for number, content in extensions)
-    body += struct.pack(">H", len(packed)) + packed
-    return tls_record(22, bytes((kind,)) + len(body).to_bytes(3, "big") + body)
-
-
-def client_hello(draw: random.Random) -> bytes:
-    """A ClientHello with the usual extensions."""
-    name = b"cdn%d.example.com" % draw.randrange(10, 100)
-    fixed = b"\x03\x03" + draw.randbytes(32) + b"\x20" + draw.randbytes(32) + b"\x00\x06\x13\x01\x13\x02\x13\x03\x01\x00"
-    extensions = (
-        (0, struct.pack(">HBH", len(name) + 3, 0, len(name)) + name),
-        (10, b"\x00\x02\x00\x1d"),
-        (13, b"\x00\x04\x04\x03\x08\x04"),
-        (43, b"\x02\x03\x04"),
-        (51, b"\x00\x24\x00\x1d\x00\x20" + draw.randbytes(32)),
-    )
-    return tls_hello(1, fixed, extensions)
-
-
-def server_hello(draw: random.Random) -> bytes:
-    """A ServerHello and its encrypted flight."""
-    fixed = b"\x03\x03" + draw.randbytes(32) + b"\x20" + draw.randbytes(32) + b"\x13\x01\x00"
-    hello = tls_hello(2, fixed, ((43, b"\x03\x04"), (51, b"\x00\x1d\x00\x20" + draw.randbytes(32))))
-    return hello + CHANGE_CIPHER + tls_record(23, draw.randbytes(900))
 
 
 # Workloads
@@ -634,7 +370,6 @@ KINDS: dict[str, Callable[[Capture, int], None]] = {
     "masked": masked,
     "deflate": deflate,
 }
-SMALLEST = 1000  # packets: below, the shares of a workload make no sense
 
 
 def make(kind: str, packets: int, path: str | Path) -> Truth:
@@ -643,7 +378,7 @@ def make(kind: str, packets: int, path: str | Path) -> Truth:
         raise ValueError(f"a workload has at least {SMALLEST} packets, not {packets}")
     truth = Truth(kind)
     with open(path, "wb") as output:
-        capture = Capture(output, truth)
+        capture = Capture(output, truth, SEED)
         KINDS[kind](capture, packets)
         capture.flush()
     return truth
