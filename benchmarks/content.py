@@ -78,7 +78,7 @@ class Deflated:
     """
 
     extension = b"Sec-WebSocket-Extensions: permessage-deflate\r\n"
-    CHANNELS = 64
+    CHANNELS = 16
 
     def __init__(self, draw: random.Random) -> None:
         """Messages are made when the first connection of a channel comes to them."""

@@ -47,14 +47,15 @@ TCP_CLOSING = 3
 SMALLEST = 1000  # packets: below, the shares of a workload make no sense
 
 ACCEPT_GUID = b"258EAFA5-E914-47DA-95CA-C5AB0DC85B11"  # RFC 6455 section 1.3
-ENDINGS = (
+SERVER_ENDINGS = (
     (1000, b""),
     (1000, b"done"),
     (1001, b"server going away"),
-    (1001, b""),
     (1011, b"upstream timed out"),
+    (1012, b"restarting"),
     (4001, b"session expired"),
 )
+CLIENT_ENDINGS = ((1000, b""), (1000, b"bye"), (1001, b""))
 
 Life = Iterator[None]
 
@@ -117,15 +118,17 @@ def open_websocket(capture: Capture, connection: Connection, extension: bytes = 
 def close_websocket(capture: Capture, connection: Connection) -> Life:
     """A Close from each side and the end of TCP: `CLOSING` packets."""
     client, server, draw = connection.client, connection.server, capture.draw
-    code, reason = draw.choice(ENDINGS)
-    payload = code.to_bytes(2, "big") + reason
-    first, answer = frame(CLOSE, payload), masked_frame(CLOSE, payload[:2], draw.randbytes(4))
-    if draw.random() < 0.3:
-        first, answer = masked_frame(CLOSE, payload, draw.randbytes(4)), frame(CLOSE, payload[:2])
-        client, server = server, client
-    capture.send(server, client, first, PUSH | ACK)
-    yield
-    capture.send(client, server, answer, PUSH | ACK)
+    by_client = draw.random() < 0.3
+    code, reason = draw.choice(CLIENT_ENDINGS if by_client else SERVER_ENDINGS)
+    payload = code.to_bytes(2, "big")
+    if by_client:
+        capture.send(client, server, masked_frame(CLOSE, payload + reason, draw.randbytes(4)), PUSH | ACK)
+        yield
+        capture.send(server, client, frame(CLOSE, payload), PUSH | ACK)
+    else:
+        capture.send(server, client, frame(CLOSE, payload + reason), PUSH | ACK)
+        yield
+        capture.send(client, server, masked_frame(CLOSE, payload, draw.randbytes(4)), PUSH | ACK)
     capture.truth.closes += 2
     yield
     yield from close_tcp(capture, connection)
