@@ -12,6 +12,7 @@ HOT = (
     "capture.pcap",
     "capture.pcapng",
     "packets",
+    "flow_table",
     "streams",
     "upgrade.heads",
     "upgrade.http1",

@@ -31,3 +31,7 @@ class Problem:
     def __str__(self) -> str:
         place = "" if self.where is None else f" (byte {self.where})"
         return f"{self.file}: {self.what}{place}"
+
+
+class NotKept(Exception):
+    """What is asked for was not kept, and the input can't be read again; names the argument to pass to analyze()."""

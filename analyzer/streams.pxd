@@ -1,18 +1,5 @@
+from analyzer.flow_table cimport FlowTable
 from analyzer.records cimport Flow, Half, Packet, Segment, SegmentReader
-
-cdef class FlowTable:
-    cdef int[::1] slots
-    cdef unsigned long long[::1] keys
-    cdef unsigned long long seed
-    cdef Py_ssize_t capacity, used, mask, occupied
-    cdef list free
-    cdef readonly unsigned long long low_high, low_low, high_high, high_low, rest
-    cdef Py_ssize_t _slot_of(self)
-    cdef Py_ssize_t find(self)
-    cdef Py_ssize_t add(self)
-    cdef void remove(self, Py_ssize_t index)
-    cdef void _grow(self)
-    cdef void _rehash(self, Py_ssize_t slots)
 
 cdef class Streams(SegmentReader):
     cdef Packet packet
@@ -44,7 +31,7 @@ cdef class Streams(SegmentReader):
 cdef int FIN, SYN, RST, ACK
 cdef int FREE, LIGHT, LIVE, IGNORED
 cdef long long WRAP, HALF_WRAP, OUTSIDE
-cdef unsigned long long LOW_32, SPREAD
+cdef unsigned long long LOW_32
 
 cdef long long difference(unsigned int one, unsigned int other)
 cdef unsigned int advance(unsigned int sequence, long long by)
