@@ -49,8 +49,8 @@ class Outcome:
 def conclude(connection: Connection) -> Outcome:
     """Everything that can be concluded about a connection of which nothing more comes."""
     outcome: Outcome = Outcome(connection)
-    client: Close = outcome.client_first_close
-    server: Close = outcome.server_first_close
+    client: Close | None = outcome.client_first_close
+    server: Close | None = outcome.server_first_close
     _place(outcome)
     outcome.transport = "tcp"  # nothing inside TLS is recognised
     outcome.start = outcome.flow.start
@@ -135,21 +135,21 @@ def _carries_code(close: Close) -> cython.bint:
     return close.size != 0 and close.size != 1 and close.code >= 0
 
 
-def _code(close: Close) -> cython.longlong:
+def _code(close: Close | None) -> cython.longlong:
     """The code as sent; MISSING without a Close, without a code (RFC 6455 5.5.1), or where its bytes are missing."""
     if close is None or not _carries_code(close):
         return MISSING
     return close.code
 
 
-def _reason(close: Close) -> str | None:
+def _reason(close: Close | None) -> str | None:
     """The reason, "" after a code alone; None as for the code, and where part of it is missing."""
     if close is None or close.cut or not _carries_code(close):
         return None
     return close.reason.decode("utf-8", "backslashreplace")
 
 
-def _acknowledged(receiver: Half, sender: Half) -> cython.longlong:
+def _acknowledged(receiver: Half | None, sender: Half) -> cython.longlong:
     """The stream offset up to which the receiver has acknowledged (RFC 9293 3.4), MISSING if it never did."""
     distance: cython.longlong
     if receiver is None or not receiver.acknowledges or not sender.known:
@@ -163,7 +163,7 @@ def _acknowledged(receiver: Half, sender: Half) -> cython.longlong:
     return sender.offset + distance
 
 
-def _was_received(close: Close, answer: Close, receiver: Side) -> cython.bint:
+def _was_received(close: Close, answer: Close | None, receiver: Side) -> cython.bint:
     """The Close reached the receiver: acknowledged, answered, or nothing of the receiver is there to deny it."""
     if _not_captured(receiver):
         return True
@@ -180,8 +180,8 @@ def _saw(outcome: Outcome, receiver: Side) -> cython.longlong:
     """
     connection: Connection = outcome.connection
     sender: Side = receiver.peer
-    close: Close = outcome.server_first_close if receiver.is_client else outcome.client_first_close
-    answer: Close = outcome.client_first_close if receiver.is_client else outcome.server_first_close
+    close: Close | None = outcome.server_first_close if receiver.is_client else outcome.client_first_close
+    answer: Close | None = outcome.client_first_close if receiver.is_client else outcome.server_first_close
     if connection.opening == "encrypted":
         return MISSING
     if connection.opening == "refused":
@@ -219,8 +219,8 @@ def _is_earlier(one: Close, other: Close) -> cython.bint:
 
 def _initiator(outcome: Outcome) -> str | None:
     """Whose Close came first (RFC 6455 7.1.2, 7.1.3); "both" if they crossed on their way."""
-    client: Close = outcome.client_first_close
-    server: Close = outcome.server_first_close
+    client: Close | None = outcome.client_first_close
+    server: Close | None = outcome.server_first_close
     if client is not None and server is not None:
         if _is_earlier(client, server):
             return "client" if server.peer_close_acknowledged else "both"
@@ -279,8 +279,8 @@ def _word(outcome: Outcome) -> str:
     A Close sent after the other side's FIN counts, one sent after its RST does not.
     """
     connection: Connection = outcome.connection
-    client: Close = outcome.client_first_close
-    server: Close = outcome.server_first_close
+    client: Close | None = outcome.client_first_close
+    server: Close | None = outcome.server_first_close
     sent: cython.int = 0
     hidden: cython.bint
     if connection.opening == "refused":
@@ -343,7 +343,7 @@ def _unanswered(side: Side, judged_until: cython.longlong) -> cython.longlong:
     count.
     """
     count: cython.longlong = side.unanswered_pings
-    close: Close = _first_close(side.peer)
+    close: Close | None = _first_close(side.peer)
     time: cython.longlong
     if not side.outstanding_pings:
         return count
