@@ -87,17 +87,21 @@ def alternate(walkers: list, limit: cython.longlong) -> cython.Py_ssize_t:
     walker: Walker
     while True:
         first = -1
-        earliest = bound = limit
+        earliest = limit
         for index in range(len(walkers)):
             walker = walkers[index]
-            if walker.next_time < earliest or (first < 0 and walker.next_time <= limit):
-                bound = earliest
+            if walker.next_time < earliest or (first < 0 and walker.next_time == limit):
                 earliest = walker.next_time
                 first = index
-            elif walker.next_time < bound:
-                bound = walker.next_time
         if first < 0:
             return -1
+        bound = limit
+        for index in range(len(walkers)):
+            walker = walkers[index]
+            if index < first and walker.next_time <= bound:
+                bound = walker.next_time - 1  # at the same time, the earlier file goes first
+            elif index > first and walker.next_time < bound:
+                bound = walker.next_time
         walker = walkers[first]
         walker.start = walker.walk(walker.start, walker.stop, bound)
         if not walker.held:

@@ -52,13 +52,11 @@ class Points:
         if self.mode is not None:
             return
         files = [file for file in files if file[1].rereadable]
-        starts = overlaps(files)
+        overlapping = overlaps(files)
         seen = SeenSyns()
         for index, source, _ in files:
-            since = starts.get(index)
-            several = _interfaces(source) > 1
-            if several or since is not None:
-                seen.look_into(index, source, None if several else since)
+            if index in overlapping or _interfaces(source) > 1:
+                seen.look_into(index, source)
         conflicts = seen.conflicts()
         if conflicts:
             self._assign({index: source.name for index, source, _ in files}, seen.places, conflicts)
@@ -85,24 +83,23 @@ def likeness(name: str, other: str) -> int:
     return next((i for i, (a, b) in enumerate(zip(name, other, strict=False)) if a != b), min(len(name), len(other)))
 
 
-def overlaps(files: Sequence[File]) -> dict[int, int]:
-    """The files whose sampled times overlap with another one's, each with the time from which on."""
+def overlaps(files: Sequence[File]) -> set[int]:
+    """The files whose times, as far as the samples show them, overlap with another one's."""
     timed = sorted((file for file in files if file[2] != LAST_TIME), key=lambda file: file[2])
-    starts: dict[int, int] = {}
+    found: set[int] = set()
     for number, (index, source, _) in enumerate(timed):
         later = timed[number + 1 :]
         if not later:
             break
-        with_file = _sample(source, PacketReader(), Packet())
-        if with_file is None:
+        file = _sample(source, PacketReader(), Packet())
+        if file is None:
             continue
         for other, _, first in later:
-            if not _run(with_file, first):
+            if not _run(file, first):
                 break
-            starts[index] = min(first, starts.get(index, first))
-            starts[other] = min(first, starts.get(other, first))
-        with_file.close()
-    return starts
+            found |= {index, other}
+        file.close()
+    return found
 
 
 def _sample(source: Source, reader: PacketReader, packet: Packet) -> CaptureFile | None:
@@ -143,16 +140,14 @@ class SeenSyns:
         self.places: set[Place] = set()
         self._seen: dict[bytes, dict[Place, set[Copy]]] = {}
 
-    def look_into(self, index: int, source: Source, since: int | None) -> None:
-        """Take the SYNs of the file's sample, those from the time `since` on."""
+    def look_into(self, index: int, source: Source) -> None:
+        """Take the SYNs of the file's sample."""
         packet = Packet()
         finder = SynFinder(packet, lambda syn, copy: self._add(index, packet.point, syn, copy))
         file = _sample(source, finder, packet)
         if file is None:
             return
         finder.file = file
-        if since is not None:
-            file.walker.since = since
         _run(file, LAST_TIME)
         file.close()
 
