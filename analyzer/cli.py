@@ -195,7 +195,7 @@ def _number_of(command: str, words: list[str]) -> int:
 def _summary(request: Request) -> int:
     from analyzer.outputs import summary, words
 
-    result = _analyzed(request, ("connections", "closes", "ledger"))
+    result = _analyzed(request, ("connections", "ledger"))
     words.show(summary.lines(result, request.inputs))
     return _status(result, request)
 
@@ -236,42 +236,55 @@ def _codes(request: Request) -> int:
 
 
 def _extract(request: Request) -> int:
-    from analyzer import pipeline
-    from analyzer.extract import Bounds, Extractor, PcapngWriter
-    from analyzer.outputs.writing import NewFile
-
-    path, number = request.options.output, request.number
+    path, number = _extract_to(request), request.number
     assert number is not None
+    result = _analyzed(request, ("connections",))
+    _check_number(result, number)
+    try:
+        packets = _write_packets(path, request.inputs, result, number)
+    except OSError as error:
+        raise Failure(_cannot_write(path, error)) from None
+    _say(f"{packets} packets of connection {number} written to {path}")
+    return _status(result, request)
+
+
+def _extract_to(request: Request) -> str:
+    path: str | None = request.options.output
     if path is None:
         raise UsageError("extract needs -o part.pcapng")
     if not path.lower().endswith(".pcapng"):
         raise UsageError(f"extract writes pcapng: name the output something.pcapng, not {path}")
     if "-" in request.inputs:
-        raise UsageError("extract reads its input twice: standard input can't be")
+        raise UsageError("extract reads its input twice, which standard input does not allow")
     _check_output(path, request.inputs)
-    result = _analyzed(request, ("connections",))
-    _check_number(result, number)
+    return path
+
+
+def _write_packets(path: str, inputs: Sequence[str], result: Any, number: int) -> int:
+    """The second pass over the inputs; how many packets it wrote."""
+    from analyzer import pipeline
+    from analyzer.extract import Bounds, Extractor, PcapngWriter
+    from analyzer.outputs.writing import NewFile
+
     row = result.connections.loc[number]
-    places = [(result.files.index(str(row[f"{end}_file"])), int(row[f"{end}_packet"])) for end in ("first", "last")]
-    bounds = Bounds(row["client_ip"], int(row["client_port"]), row["server_ip"], int(row["server_port"]), *places)
+    first, last = (
+        (result.files.index(str(row[f"{end}_file"])), int(row[f"{end}_packet"])) for end in ("first", "last")
+    )
+    bounds = Bounds(row["client_ip"], int(row["client_port"]), row["server_ip"], int(row["server_port"]), first, last)
     made: list[Extractor] = []
+    file = NewFile(path)
 
     def reader(packet: Any, segment: Any) -> Extractor:
         made.append(Extractor(packet, segment, bounds, PcapngWriter(file.stream)))
         return made[-1]
 
     try:
-        file = NewFile(path)
-        try:
-            pipeline.packets_of(request.inputs, reader)
-            file.commit()
-        except BaseException:
-            file.discard()
-            raise
-    except OSError as error:
-        raise Failure(_cannot_write(path, error)) from None
-    _say(f"{sum(each.packets for each in made)} packets of connection {number} written to {path}")
-    return _status(result, request)
+        pipeline.packets_of(inputs, reader)
+        file.commit()
+    except BaseException:
+        file.discard()
+        raise
+    return sum(each.packets for each in made)
 
 
 def _table(request: Request) -> int:

@@ -397,7 +397,7 @@ class _Evaluation:
             if kind_of(second) != kind:
                 message = f"{name.name} is {kind}, {other.name} is {kind_of(second)}: they can't be compared"
                 raise self._error(message, other.place)
-            present &= second.notna().to_numpy(dtype=bool)
+            present = present & second.notna().to_numpy(dtype=bool)
             right = _values(second, kind)
         else:
             right = self._fitting(name.name, kind, other)

@@ -132,7 +132,7 @@ class OneConnection:
     def timeline(self) -> pd.DataFrame:
         """A few events."""
         return pd.DataFrame({
-            "time": pd.to_datetime(["2026-03-01T12:00:00.000000001Z", "2026-03-01T12:00:05Z"], utc=True),
+            "time": pd.to_datetime(["2026-03-01T12:00:00.000000001Z", "2026-03-01T12:00:05.0Z"], utc=True),
             "offset": pd.Series([pd.Timedelta(0), pd.Timedelta(4_999_999_999, "ns")], dtype=DURATION),
             "packet": pd.Series([1, 17], dtype="Int64"),
             "file": pd.Series(["a.pcap", "a.pcap"], dtype="category"),

@@ -99,16 +99,18 @@ def _codes(connections: pd.DataFrame) -> Iterator[Line]:
     if counts:
         yield []
         yield [("Codes of the first Close", "bold"), (" (both sides' where they crossed)", "dim")]
-        yield [(f"  {'':<34}{'by client':>11}{'by server':>11}", "dim")]
+        yield [(f"  {'':<36}{'by client':>11}{'by server':>11}", "dim")]
     for code in sorted({code for code, _ in counts}):
         name = "no code (its receiver is told 1005)" if code < 0 else words.code(code)
         numbers = "".join(f"{words.count(counts[code, side]) if counts[code, side] else '-':>11}" for side in _SIDES)
-        yield [(f"  {name:<34}{numbers}", "")]
-    told = {side: int((connections[f"{side}_saw"] == 1006).fillna(False).sum()) for side in _SIDES}
+        yield [(f"  {name:<36}{numbers}", "")]
+    opened = ~connections["outcome"].isin(("refused", "no-answer"))
+    told = {side: int((connections.loc[opened, f"{side}_saw"] == 1006).fillna(False).sum()) for side in _SIDES}
     if any(told.values()):
         if not counts:
             yield []
-        yield [(f"  told 1006, an end without Close: {told['client']} clients, {told['server']} servers", "")]
+        who = ", ".join(words.counted(number, side) for side, number in told.items())
+        yield [(f"  told 1006, an end without Close: {who}", "")]
 
 
 _SIDES = ("client", "server")
@@ -138,7 +140,8 @@ def _example(number: Any, row: pd.Series[Any], several: bool) -> Iterator[Line]:
         facts.append(f"HTTP status {row['http_status']}")
     for side in _SIDES:
         if not words.is_missing(row[f"{side}_close"]):
-            facts.append(f"{side} sent {words.code(row[f'{side}_code'])}")
+            code = row[f"{side}_code"]
+            facts.append(f"{side} sent {'an empty Close' if words.is_missing(code) else words.code(code)}")
     if not words.is_missing(row["transport_end"]):
         by = "" if words.is_missing(row["transport_end_by"]) else f" by {row['transport_end_by']}"
         facts.append(f"{str(row['transport_end']).upper()}{by}")
@@ -171,7 +174,7 @@ def _damage(result: Any, connections: pd.DataFrame) -> Iterator[Line]:
 
 def problem_text(problem: Any) -> str:
     """A problem of the capture in a line: file: what (where)."""
-    where = f" ({problem.where})" if problem.where not in (None, "") else ""
+    where = "" if problem.where is None else f" (byte {problem.where})"
     return visible(f"{problem.file}: {problem.what}{where}")
 
 
@@ -181,12 +184,14 @@ def _next(connections: pd.DataFrame, inputs: Sequence[str]) -> Iterator[Line]:
     files = _shell(inputs)
     yield []
     yield [("Next", "bold")]
-    for command, what in (
-        (f"wsclose show {files} {number}", "the story of one connection"),
-        (f"wsclose connections {files} -o connections.csv", "every column"),
-        (f"wsclose extract {files} {number} -o part.pcapng", "its packets, for Wireshark"),
-    ):
-        yield [(f"  {command}", "cyan"), (f"   {what}", "dim")]
+    commands = {
+        f"wsclose show {files} {number}": "the story of one connection",
+        f"wsclose connections {files} -o connections.csv": "every column",
+        f"wsclose extract {files} {number} -o part.pcapng": "its packets, for Wireshark",
+    }
+    width = max(map(len, commands))
+    for command, what in commands.items():
+        yield [(f"  {command:<{width}}", "cyan"), (f"   {what}", "dim")]
 
 
 def _shell(inputs: Sequence[str]) -> str:
