@@ -124,14 +124,14 @@ def _attention(connections: pd.DataFrame, inputs: Sequence[str]) -> Iterator[Lin
         yield []
         yield [(f"{outcome}", f"bold {words.COLOURS[outcome]}"), (f": {words.OUTCOMES[outcome]}", "")]
         for number, row in rows.head(EXAMPLES).iterrows():
-            yield from _example(number, row, len(inputs) > 1)
+            yield from _example(number, row)
         if len(rows) > EXAMPLES:
             condition = shlex.quote(f'outcome == "{outcome}"')
             command = f"wsclose connections {_shell(inputs)} --where {condition}"
             yield [(f"  and {words.count(len(rows) - EXAMPLES)} more: ", "dim"), (command, "cyan")]
 
 
-def _example(number: Any, row: pd.Series[Any], several: bool) -> Iterator[Line]:
+def _example(number: Any, row: pd.Series[Any]) -> Iterator[Line]:
     ends = " -> ".join(words.endpoint(row[f"{side}_ip"], row[f"{side}_port"]) for side in _SIDES)
     path = "" if words.is_missing(row["path"]) else f"  {visible(str(row['path']))}"
     yield [(f"  #{number}  ", "bold"), (f"{ends}{path}", "")]
@@ -145,15 +145,15 @@ def _example(number: Any, row: pd.Series[Any], several: bool) -> Iterator[Line]:
     if not words.is_missing(row["transport_end"]):
         by = "" if words.is_missing(row["transport_end_by"]) else f" by {row['transport_end_by']}"
         facts.append(f"{str(row['transport_end']).upper()}{by}")
-    facts.append(_packets(row, several))
+    facts.append(_packets(row))
     yield [(f"      {', '.join(fact for fact in facts if fact)}", "dim")]
 
 
-def _packets(row: pd.Series[Any], several: bool) -> str:
+def _packets(row: pd.Series[Any]) -> str:
     first, last = row["first_packet"], row["last_packet"]
     if words.is_missing(first) or words.is_missing(last):
         return ""
-    if not several:
+    if "first_file" not in row.index:  # there is one file
         return f"packets {first} to {last}"
     return f"packets {visible(str(row['first_file']))}#{first} to {visible(str(row['last_file']))}#{last}"
 
