@@ -54,6 +54,10 @@ def look(text: bytes) -> cython.int:
         return UNDECIDED if size == 1 else SOCKS_5 if text[1] > 0 else OTHER
     if first != 13 and not 65 <= first <= 90:
         return OTHER
+    if text.startswith(b"HTTP/1."):
+        return ANSWER
+    if text.startswith(b"GET "):
+        return line_kind(text)
     for beginning, kind in BEGINNINGS:
         if text.startswith(beginning):
             return kind
@@ -65,6 +69,11 @@ def look(text: bytes) -> cython.int:
         return OTHER
     if method_end < 0:
         return UNDECIDED if size < METHOD_LIMIT else OTHER
+    return line_kind(text)
+
+
+def line_kind(text: bytes) -> cython.int:
+    """REQUEST, unless its first line is there and names no version of HTTP/1."""
     line_end: cython.Py_ssize_t = text.find(b"\n")
     if line_end >= 0 and text.find(b" HTTP/1.", 0, line_end) < 0:
         return OTHER
