@@ -14,6 +14,7 @@ HOT = (
     "packets",
     "streams",
     "upgrade.heads",
+    "upgrade.directions",
     "upgrade.http1",
     "frames",
     "messages",
