@@ -113,8 +113,8 @@ def _codes(connections: pd.DataFrame) -> Iterator[Line]:
     if any(told.values()):
         if not counts:
             yield []
-        who = ", ".join(words.counted(number, side) for side, number in told.items())
-        yield [(f"  told 1006, an end without Close: {who}", "")]
+        sides = ", ".join(words.counted(number, side) for side, number in told.items())
+        yield [(f"  told 1006, an end without Close: {sides}", "")]
 
 
 _SIDES = ("client", "server")

@@ -21,8 +21,8 @@ WIDEST = 44
 """Characters of a cell beyond which a terminal column is wrapped rather than widened."""
 
 FIRST_ON_TERMINAL = (
-    "connection client_ip client_port server_ip server_port path outcome close_initiator client_code server_code "
-    "client_saw server_saw duration transport_end transport_end_by start host http_status"
+    "connection client_ip client_port outcome client_code server_code client_saw server_saw duration path "
+    "close_initiator transport_end transport_end_by server_ip server_port start host http_status"
 ).split()
 """Columns of `connections` in order of use to a person; a terminal shows as many as fit."""
 
