@@ -414,7 +414,7 @@ class TestProcess:
 
     @pytest.mark.parametrize("argv", [["a.pcap"], ["connections", "a.pcap"], ["show", "a.pcap", "1"]])
     def test_on_a_terminal_output_fits_it_and_capture_text_is_harmless(self, argv: list[str]) -> None:
-        shown = in_terminal([sys.executable, "-c", program(), *argv], columns=100)
+        shown = in_terminal([sys.executable, "-c", program(), *argv], columns=140)
         assert "\\x1b[31mfeed" in shown
         assert "\x1b[31mfeed" not in shown
 
