@@ -195,7 +195,8 @@ def _summary(request: Request) -> int:
     from analyzer.outputs import summary, words
 
     result = _analyzed(request, ("connections", "ledger"))
-    words.show(summary.lines(result, request.inputs))
+    unreadable = {getattr(error, "name", None) for error in result.errors}
+    words.show(summary.lines(result, [name for name in request.inputs if name not in unreadable]))
     return _status(result, request)
 
 

@@ -13,7 +13,8 @@ from analyzer.where import Condition, WhereError, near
 
 def _without_values(column: Column) -> pd.Series[Any]:
     dtype: Any = pd.CategoricalDtype(column.categories) if column.categories else column.dtype
-    return pd.Series([], dtype=dtype)
+    values: pd.Series[Any] = pd.Series([], dtype=dtype)
+    return values
 
 
 class Selection:
