@@ -150,19 +150,19 @@ class MessageReader(FramePayloadReader):
 
     def _is_ascii(self, start: cython.Py_ssize_t, stop: cython.Py_ssize_t) -> cython.bint:
         """Whether a short piece is ASCII once unmasked: its top bits equal those of the key."""
-        data: cython.const[cython.uchar][::1] = self.packet.data
+        packet: Packet = self.packet
         index: cython.Py_ssize_t
         odd: cython.uint = 0
         key: cython.uint
         shift: cython.int
         if not self.frame.masked:
             for index in range(start, stop):
-                odd |= data[index]
+                odd |= packet.data[index]
             return odd < 128
         key = self.frame.masking_key
         shift = 24 - 8 * (self.position & 3)
         for index in range(start, stop):
-            odd |= data[index] ^ (key >> shift)
+            odd |= packet.data[index] ^ (key >> shift)
             shift = shift - 8 if shift else 24
         return odd & 128 == 0
 
