@@ -15,6 +15,7 @@ HOT = (
     "flow_table",
     "streams",
     "upgrade.heads",
+    "upgrade.directions",
     "upgrade.http1",
     "frames",
     "messages",

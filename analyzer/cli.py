@@ -7,7 +7,6 @@ import contextlib
 import os
 import sys
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 import analyzer
@@ -73,14 +72,14 @@ class Failure(Exception):
     """What was asked failed: exit status 1, one line."""
 
 
-@dataclass
 class Request:
     """What the person asked for."""
 
-    command: str
-    inputs: list[str]
-    number: int | None
-    options: argparse.Namespace
+    def __init__(self, command: str, inputs: list[str], number: int | None, options: argparse.Namespace) -> None:
+        self.command = command
+        self.inputs = inputs
+        self.number = number
+        self.options = options
 
 
 def main(argv: Sequence[str] | None = None) -> int:
@@ -196,7 +195,8 @@ def _summary(request: Request) -> int:
     from analyzer.outputs import summary, words
 
     result = _analyzed(request, ("connections", "ledger"))
-    words.show(summary.lines(result, request.inputs))
+    unreadable = {getattr(error, "name", None) for error in result.errors}
+    words.show(summary.lines(result, [name for name in request.inputs if name not in unreadable]))
     return _status(result, request)
 
 
@@ -267,8 +267,10 @@ def _write_packets(path: str, inputs: Sequence[str], result: Any, number: int) -
     from analyzer.outputs.writing import NewFile
 
     row = result.connections.loc[number]
+    files: list[str] = result.files
     first, last = (
-        (result.files.index(str(row[f"{end}_file"])), int(row[f"{end}_packet"])) for end in ("first", "last")
+        (files.index(str(row[f"{end}_file"])) if len(files) > 1 else 0, int(row[f"{end}_packet"]))
+        for end in ("first", "last")
     )
     bounds = Bounds(row["client_ip"], int(row["client_port"]), row["server_ip"], int(row["server_port"]), first, last)
     made: list[Extractor] = []
@@ -303,8 +305,6 @@ def _table(request: Request) -> int:
         result = _analyzed(request, (request.command, "connections"), _feed(request, selection, sink))
         if request.command not in STREAMED:
             sink.write(selection.rows(getattr(result, request.command)))
-        elif not sink.begun:
-            sink.write(selection.rows(selection.empty))
         sink.commit()
     except KeyboardInterrupt:
         place = sink.keep_partial()

@@ -50,7 +50,7 @@ class FrameReader(Reader):
         take: cython.Py_ssize_t
         size: cython.int
         offset: cython.longlong = self.source.offset - start  # of the byte at index 0 of the buffer
-        data: cython.const[cython.uchar][::1] = self.packet.data
+        packet: Packet = self.packet
         if self.base < 0:
             self.base = self.source.offset
         if self.side.broken:
@@ -60,7 +60,7 @@ class FrameReader(Reader):
             if not self.in_payload:
                 if self.header_held == 0:
                     self.frame_in_hand.begin = offset + at
-                    size = header_size(data[at + 1]) if stop - at >= 2 else 15
+                    size = header_size(packet.data[at + 1]) if stop - at >= 2 else 15
                     if stop - at >= size:
                         self._begin(at, size)
                         at += size
@@ -101,24 +101,24 @@ class FrameReader(Reader):
         return at
 
     def _begin(self, at: cython.Py_ssize_t, size: cython.int) -> cython.void:
-        data: cython.const[cython.uchar][::1] = self.packet.data
+        packet: Packet = self.packet
         frame: Frame = self.frame_in_hand
-        first: cython.int = data[at]
-        second: cython.int = data[at + 1]
+        first: cython.int = packet.data[at]
+        second: cython.int = packet.data[at + 1]
         length: cython.ulonglong = second & 127
         index: cython.Py_ssize_t
         stop: cython.Py_ssize_t = at + size
         key: cython.uint = 0
         at += 2
         if length == 126:
-            length = 256 * data[at] + data[at + 1]
+            length = 256 * packet.data[at] + packet.data[at + 1]
         elif length == 127:
             length = 0
             for index in range(at, at + 8):
-                length = (length << 8) | data[index]
+                length = (length << 8) | packet.data[index]
         if second & 128:
             for index in range(stop - 4, stop):
-                key = (key << 8) | data[index]
+                key = (key << 8) | packet.data[index]
         frame.fin = first >= 128
         frame.rsv = (first >> 4) & 7
         frame.opcode = first & 15

@@ -13,7 +13,7 @@ cdef class MessageReader(FramePayloadReader):
     cdef object decoder, inflater
     cdef list chunks
     cdef bytearray control
-    cdef bint control_whole
+    cdef bint control_whole, code_missing
     cpdef void begin(self)
     cpdef void payload(self, Py_ssize_t start, Py_ssize_t stop)
     cpdef void missing(self, long long size)

@@ -73,6 +73,7 @@ class MessageReader(FramePayloadReader):
         self.chunks: list[bytes] | None = None
         self.control = bytearray()
         self.control_whole = True
+        self.code_missing = False
 
     def begin(self) -> cython.void:
         frame: Frame = self.frame
@@ -90,6 +91,7 @@ class MessageReader(FramePayloadReader):
             self.kind = opcode
             self.control.clear()
             self.control_whole = True
+            self.code_missing = False
         else:
             self.kind = IGNORED
 
@@ -125,6 +127,8 @@ class MessageReader(FramePayloadReader):
         self.position += size
 
     def missing(self, size: cython.longlong) -> cython.void:
+        if self.kind != DATA and self.position < 2:
+            self.code_missing = True
         self.position += size
         if self.kind == DATA:
             self.body += size
@@ -146,19 +150,19 @@ class MessageReader(FramePayloadReader):
 
     def _is_ascii(self, start: cython.Py_ssize_t, stop: cython.Py_ssize_t) -> cython.bint:
         """Whether a short piece is ASCII once unmasked: its top bits equal those of the key."""
-        data: cython.const[cython.uchar][::1] = self.packet.data
+        packet: Packet = self.packet
         index: cython.Py_ssize_t
         odd: cython.uint = 0
         key: cython.uint
         shift: cython.int
         if not self.frame.masked:
             for index in range(start, stop):
-                odd |= data[index]
+                odd |= packet.data[index]
             return odd < 128
         key = self.frame.masking_key
         shift = 24 - 8 * (self.position & 3)
         for index in range(start, stop):
-            odd |= data[index] ^ (key >> shift)
+            odd |= packet.data[index] ^ (key >> shift)
             shift = shift - 8 if shift else 24
         return odd & 128 == 0
 
@@ -304,7 +308,7 @@ class MessageReader(FramePayloadReader):
         body = bytes(self.control)
         close.size = frame.length
         close.cut = not self.control_whole
-        if len(body) >= 2:
+        if len(body) >= 2 and not self.code_missing:
             close.code = int.from_bytes(body[:2], "big")
             close.reason = body[2:]
         elif frame.length:
@@ -337,6 +341,8 @@ class MessageReader(FramePayloadReader):
             side.outstanding_pings = []
         if len(side.outstanding_pings) < limits.OUTSTANDING_PINGS:
             side.outstanding_pings.append((self.frame.time, bytes(self.control)))
+        else:
+            side.unanswered_pings += 1
 
     def _complete_pong(self) -> None:
         """A Pong answers the latest Ping with its bytes and all earlier ones of that side (RFC 6455 5.5.3)."""

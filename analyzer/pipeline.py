@@ -5,20 +5,23 @@
 
 from __future__ import annotations
 
+import gc
 import os
 from collections import Counter
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass, field
 
 from analyzer.capture.reading import Captures
 from analyzer.encapsulations import unwrap
+from analyzer.extract import Extractor
 from analyzer.fragments import Fragments
 from analyzer.frames import FrameReader
 from analyzer.messages import MessageReader
 from analyzer.packets import Packets
 from analyzer.problems import CannotRead, Problem
-from analyzer.records import END_CAPTURE, Connection, Flow, Frame, Half, Observer, Packet, Segment, SegmentReader
-from analyzer.sources import Input
+from analyzer.records import END_CAPTURE, Connection, Flow, Frame, Half, Observer, Packet, PacketReader, Segment, Side
+from analyzer.sources import Input, resolve
 from analyzer.streams import Streams
 from analyzer.upgrade.http1 import Openings
 
@@ -69,8 +72,9 @@ class Pipeline:
 
     def run(self) -> Account:
         """Read everything; raises CannotRead when none of the inputs can be read."""
-        self.captures.run()
-        self.streams.finish()
+        with _few_collections():
+            self.captures.run()
+            self.streams.finish()
         account = self.account
         account.problems, account.errors = self.captures.problems, self.captures.errors
         account.flow_kinds = dict(self.openings.kinds)
@@ -126,7 +130,23 @@ class Pipeline:
         ledger["byte", "cut by snaplen"] += sum(half.cut_bytes for half in halves)
 
 
-def captures(inputs: Sequence[Input], packet: Packet, reader: Packets, options: Options) -> Captures:
+@contextmanager
+def _few_collections() -> Iterator[None]:
+    """Have the garbage collector look rarely, and only at what the pass makes.
+
+    It finds little there, yet with many open flows it would take as long as the analysis itself.
+    """
+    threshold = gc.get_threshold()
+    gc.freeze()
+    gc.set_threshold(200_000, 20, 100)
+    try:
+        yield
+    finally:
+        gc.set_threshold(*threshold)
+        gc.unfreeze()
+
+
+def captures(inputs: Sequence[Input], packet: Packet, reader: PacketReader, options: Options) -> Captures:
     """The capture stage over these inputs."""
     return Captures(
         inputs,
@@ -139,16 +159,15 @@ def captures(inputs: Sequence[Input], packet: Packet, reader: Packets, options: 
     )
 
 
-def read_segments(
-    inputs: Sequence[Input], options: Options, reader_for: Callable[[Packet, Segment], SegmentReader]
-) -> None:
-    """A pass that ends after the packet stage: every TCP segment goes to the reader that `reader_for` makes."""
+def packets_of(inputs: Iterable[str], reader_for: Callable[[Packet, Segment], Extractor]) -> None:
+    """A pass that ends after the packet stage, for the packets of one connection; inputs: names as given."""
     packet, segment = Packet(), Segment()
-    packets = Packets(packet, segment, reader_for(packet, segment), unwrap, Fragments())
-    captures(inputs, packet, packets, options).run()
+    extractor = reader_for(packet, segment)
+    packets = Packets(packet, segment, extractor, unwrap, Fragments())
+    captures(resolve(inputs), packet, extractor.tap(packets), Options()).run()
 
 
-def _side_of(connection: Connection, half: Half | None) -> object:
+def _side_of(connection: Connection, half: Half | None) -> Side | None:
     if half is None:
         return None
     return connection.client if connection.client.half is half else connection.server

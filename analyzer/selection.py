@@ -2,28 +2,32 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 import pandas as pd
 
 from analyzer.outputs.cells import flat
-from analyzer.schema import TABLES
+from analyzer.schema import TABLES, Column
 from analyzer.where import Condition, WhereError, near
+
+
+def _without_values(column: Column) -> pd.Series[Any]:
+    dtype: Any = pd.CategoricalDtype(column.categories) if column.categories else column.dtype
+    values: pd.Series[Any] = pd.Series([], dtype=dtype)
+    return values
 
 
 class Selection:
     """Columns (names joined by commas), a condition, a number of rows; None where all are wanted.
 
     WhereError at once for what the table's schema cannot give, so that nobody waits for a capture to learn of a slip.
-    empty: the table without rows, in the wanted columns.
     """
 
     def __init__(self, table: str, columns: str | None, where: str | None, limit: int | None) -> None:
         self._columns = columns
         self._condition = None if where is None else Condition(where)
         self._left = limit
-        types = {column.name: column.dtype for column in TABLES[table].columns}
-        if table == "connections":
-            types = {"connection": "Int64"} | types
-        self.empty = self._narrowed(pd.DataFrame({name: pd.Series([], dtype=dtype) for name, dtype in types.items()}))
+        self._narrowed(pd.DataFrame({column.name: _without_values(column) for column in TABLES[table].columns}))
 
     def rows(self, frame: pd.DataFrame) -> pd.DataFrame:
         """What is wanted of the next piece of the table."""

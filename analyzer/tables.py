@@ -50,9 +50,9 @@ class _Group:
         self._numbering = _Numbering()
         self._numbers = array("i")
 
-    def append(self, record: Any) -> None:
-        """Take a record's values."""
-        self._numbers.append(self._numbering[self._read(record)])
+    def steps(self) -> tuple[Callable[[Any], Any], _Numbering, Callable[[int], None]]:
+        """How to take a record until the next clear(): read it, number what was read, keep the number."""
+        return self._read, self._numbering, self._numbers.append
 
     def build(self) -> dict[str, Any]:
         """Each column's values."""
@@ -94,9 +94,9 @@ class _Numbers:
         """Forget all rows."""
         self._packed = bytearray()
 
-    def append(self, record: Any) -> None:
-        """Take a record's values."""
-        self._packed += self._pack(*self._read(record))
+    def steps(self) -> tuple[Callable[[Any], tuple[Any, ...]], Callable[..., bytes], Callable[[bytes], None]]:
+        """How to take a record until the next clear(): read it, pack what was read, keep the bytes."""
+        return self._read, self._pack, self._packed.extend
 
     def build(self) -> dict[str, Any]:
         """Each column's values."""
@@ -129,25 +129,29 @@ class _Rows:
         for column in self.columns:
             if not column.is_plain_number:
                 groups.setdefault(column.group, []).append(column)
-        numbers = [column for column in self.columns if column.is_plain_number]
-        self._parts: list[_Numbers | _Group] = [
-            _Numbers(numbers),
-            *(_Group(columns, files) for columns in groups.values()),
-        ]
-        self._takers = [part.append for part in self._parts]
-        self.count = 0
+        self._numbers = _Numbers([column for column in self.columns if column.is_plain_number])
+        self._groups = [_Group(columns, files) for columns in groups.values()]
         self._taken = 0
+        self._begin()
+
+    def _begin(self) -> None:
+        """Be ready for the first row."""
+        self.count = 0
+        self._read, self._pack, self._keep = self._numbers.steps()
+        self._group_steps = [group.steps() for group in self._groups]
 
     def append(self, record: Any) -> None:
         """Take a record's values; it may be overwritten afterwards."""
-        for take in self._takers:
-            take(record)
+        self._keep(self._pack(*self._read(record)))
+        for read, numbering, keep in self._group_steps:
+            keep(numbering[read(record)])
         self.count += 1
 
     def take(self) -> pd.DataFrame:
         """The rows as a DataFrame, numbered on from the rows taken before; they are then forgotten."""
         values: dict[str, Any] = {}
-        for part in self._parts:
+        parts: list[_Numbers | _Group] = [self._numbers, *self._groups]
+        for part in parts:
             values |= part.build()
             part.clear()
         frame = pd.DataFrame({column.name: values.pop(column.name) for column in self.columns}, copy=False)
@@ -157,7 +161,7 @@ class _Rows:
             frame.index = pd.Index(frame.pop(self.table.index).to_numpy(np.int64), name=self.table.index)
             frame = frame if frame.index.is_monotonic_increasing else frame.sort_index()
         self._taken += self.count
-        self.count = 0
+        self._begin()
         return frame
 
 

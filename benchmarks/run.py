@@ -147,7 +147,7 @@ def affordable(kind: str, packets: int) -> int:
 
 def print_timings(timings: list[Timing], packets: int) -> None:
     """A row for each tool, with the ratios to `wsclose`, the first."""
-    print("| tool | seconds | fastest, slowest | packets/s | ns a packet | peak memory, MB | wsclose / it | it / wsclose |")
+    print("| tool | seconds | fastest, slowest | packets/s | ns a packet | peak MB | wsclose / it | it / wsclose |")
     print("|---|---:|---:|---:|---:|---:|---:|---:|")
     for timing in timings:
         if timing.failure or not timing.seconds:

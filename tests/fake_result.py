@@ -24,7 +24,7 @@ FILE = "category"
 
 COLUMNS: dict[str, dict[str, Any]] = {
     "connections": {
-        "client_ip": TEXT, "client_port": "Int64", "server_ip": TEXT, "server_port": "Int64",
+        "connection": "Int64", "client_ip": TEXT, "client_port": "Int64", "server_ip": TEXT, "server_port": "Int64",
         "opening": OPENING, "host": TEXT, "path": TEXT, "origin": TEXT, "user_agent": TEXT, "subprotocol": TEXT,
         "extensions": TEXT, "http_status": "Int64",
         "start": TIME, "opened": TIME, "end": TIME, "duration": DURATION,
@@ -49,10 +49,17 @@ COLUMNS: dict[str, dict[str, Any]] = {
 }  # fmt: skip
 
 
-def table(name: str, rows: list[dict[str, Any]]) -> pd.DataFrame:
-    """A table of the given rows in the types of COLUMNS; what a row leaves out is missing."""
+def table(name: str, rows: list[dict[str, Any]], files: tuple[str, ...] = ()) -> pd.DataFrame:
+    """A table of the given rows in the types of COLUMNS; what a row leaves out is missing.
+
+    files: names of the inputs; the columns that name files are only there when there are several.
+    """
     columns = {}
     for column, dtype in COLUMNS[name].items():
+        if (name, column) == ("connections", "connection"):
+            continue
+        if column.endswith("file") and len(files) < 2:
+            continue
         values = [row.get(column) for row in rows]
         if dtype == TIME:
             columns[column] = pd.Series(pd.to_datetime(values, utc=True, format="ISO8601"), dtype=TIME)
@@ -193,9 +200,12 @@ def _modules() -> dict[str, ModuleType]:
         SimpleNamespace(name="some service", source="its manual", codes=(entry,), code={4001: entry}.get)
     ]
     schema: Any = ModuleType("analyzer.schema")
+    schema.Column = SimpleNamespace
     schema.TABLES = {
         name: SimpleNamespace(columns=[
-            SimpleNamespace(name=column, dtype=dtype, meaning="") for column, dtype in columns.items()
+            SimpleNamespace(
+                name=column, dtype=dtype, meaning="", categories=list(getattr(dtype, "categories", [])),
+            ) for column, dtype in columns.items()
         ])
         for name, columns in COLUMNS.items()
     }  # fmt: skip

@@ -116,6 +116,16 @@ def test_what_was_captured_of_a_cut_close_is_used():
     assert talk.server.closes[0].cut
 
 
+@pytest.mark.parametrize("captured", [2, 3])
+def test_no_code_is_made_of_what_follows_a_code_that_was_not_captured(captured):
+    talk = Talk()
+    whole = frame(CLOSE, b"\x03\xe8the reason")
+    talk.say("server", whole[:captured])
+    talk.lose("server", 2)
+    talk.say("server", whole[captured + 2 :])
+    assert talk.seen.closes == [("server", MISSING, b"")]
+
+
 def test_a_pong_answers_its_ping_and_all_earlier_ones():
     talk = Talk()
     for n in range(4):

@@ -405,6 +405,13 @@ class TestSummary:
         assert text.count("  #") == summary.EXAMPLES
         assert "and 7 more: wsclose connections 'it'\"'\"'s.pcap' --where 'outcome == \"dropped\"'" in text
 
+    def test_packets_are_told_with_their_file_where_there_are_several(self) -> None:
+        rows = [DROPPED, DROPPED | {"last_file": "b.pcap"}]
+        result = FakeResult(connections=table("connections", rows, ("a.pcap", "b.pcap")))
+        text = text_of(summary.lines(result, ["a.pcap", "b.pcap"]))
+        assert "packets a.pcap#21 to 60" in text
+        assert "packets a.pcap#21 to b.pcap#60" in text
+
     def test_damage_is_told(self) -> None:
         problems = [SimpleNamespace(file="a.pcap", what="ends inside \x1b a packet", where=77)] * 20
         text = text_of(summary.lines(FakeResult(problems=problems), ["a.pcap"]))

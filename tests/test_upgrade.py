@@ -9,6 +9,7 @@ import pytest
 
 from analyzer import limits
 from analyzer.records import END_CAPTURE, END_FIN, MISSING, NO_TIME, Connection, Flow, Half, Packet, Reader
+from analyzer.upgrade import headers
 from analyzer.upgrade.http1 import Openings
 
 REQUEST = (
@@ -54,8 +55,8 @@ class Frames(Reader):
 class Conversation:
     """A flow and what a source does with its readers. `low` is the client's half unless a test says otherwise."""
 
-    def __init__(self, openings: Openings | None = None, step: int = 0) -> None:
-        self.packet = openings.packet if openings else Packet()
+    def __init__(self, step: int = 0) -> None:
+        self.packet = Packet()
         self.flow = Flow()
         self.rows: list[Connection] = []
         self.accepted: list[Connection] = []
@@ -192,7 +193,7 @@ class TestHandshake:
 
     def test_bare_line_feeds_folds_odd_case_and_doubled_fields_are_read(self, talk: Conversation) -> None:
         talk.client(
-            b"\r\n"[:0] + b"GET http://h.example/a?b HTTP/1.1\nUPGRADE:\tfoo, WebSocket\nhost :h.example\n"
+            b"GET http://h.example/a?b HTTP/1.1\nUPGRADE:\tfoo, WebSocket\nhost :h.example\n"
             b"Sec-WebSocket-Protocol: a\nsec-websocket-protocol: b,\n c\nUser-Agent: caf\xe9\nOrigin: \xc3\xa9\n\n"
         )
         row = only(talk)
@@ -232,7 +233,8 @@ class TestAnswers:
         assert talk.frames[False].bytes == SERVED
 
     def test_interim_answers_are_not_the_answer(self, talk: Conversation) -> None:
-        talk.client(REQUEST).server(b"HTTP/1.1 100 Continue\r\n\r\nHTTP/1.1 103 Early Hints\r\nLink: x\r\n\r\n" + ANSWER)
+        talk.client(REQUEST)
+        talk.server(b"HTTP/1.1 100 Continue\r\n\r\nHTTP/1.1 103 Early Hints\r\nLink: x\r\n\r\n" + ANSWER)
         assert only(talk).http_status == 101
 
     def test_a_refusal_until_the_connection_closes_ends_reading(self, talk: Conversation) -> None:
@@ -267,7 +269,8 @@ class TestRequestsBefore:
     def test_chunked_bodies_are_stepped_over(self, talk: Conversation) -> None:
         chunks = b"5;x=y\r\nGET /\r\n1A\r\n" + b"H" * 26 + b"\r\n0\r\nTrailer: x\r\n\r\n"
         talk.client(b"POST / HTTP/1.1\r\nTransfer-Encoding: gzip, Chunked\r\n\r\n" + chunks + REQUEST)
-        talk.server(b"HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\nContent-Length: 3\r\n\r\n" + chunks + ANSWER + SERVED)
+        talk.server(b"HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\nContent-Length: 3\r\n\r\n" + chunks)
+        talk.server(ANSWER + SERVED)
         assert only(talk).http_status == 101
         assert talk.frames[False].bytes == SERVED
 
@@ -477,8 +480,10 @@ class TestOthers:
 
     def test_no_bytes_raise_and_none_is_counted_twice(self) -> None:
         random_ = random.Random(5)
-        parts = [REQUEST, ANSWER, GET, MASKED, SERVED, *(preface for preface, _ in PREFACES), b"\x05\x01\x00", b"\r\n\r\n"]
-        parts += [b"HTTP/1.1 200 OK\r\nContent-Length: 7\r\n\r\n", b"HTTP/1.1 404\r\nTransfer-Encoding: chunked\r\n\r\n5\r\n"]
+        parts = [REQUEST, ANSWER, GET, MASKED, SERVED, b"\x05\x01\x00", b"\r\n\r\n"]
+        parts += [preface for preface, _ in PREFACES]
+        parts += [b"HTTP/1.1 200 OK\r\nContent-Length: 7\r\n\r\n"]
+        parts += [b"HTTP/1.1 404\r\nTransfer-Encoding: chunked\r\n\r\n5\r\n"]
         for _ in range(3000):
             talk = Conversation(step=random_.choice([0, 0, 1, 5, 40]))
             for _ in range(random_.randrange(1, 8)):
@@ -492,3 +497,52 @@ class TestOthers:
             talk.end(random_.choice([END_FIN, END_CAPTURE]))
             if len(talk.accepted) <= 1:
                 check_bytes(talk)
+
+
+class TestFieldValues:
+    @pytest.mark.parametrize(
+        ("extensions", "agreed"),
+        [
+            ("permessage-deflate", (True, True, 15, 15)),
+            ("Permessage-Deflate ; SERVER_no_context_takeover", (True, False, 15, 15)),
+            ('permessage-deflate; client_max_window_bits="9"; server_max_window_bits=8', (True, True, 9, 8)),
+            ("permessage-deflate; client_max_window_bits; server_max_window_bits=99", (True, True, 15, 15)),
+            ("x, permessage-deflate; client_no_context_takeover, permessage-deflate", (False, True, 15, 15)),
+            ("x-webkit-deflate-frame", None),
+            ("", None),
+        ],
+    )
+    def test_the_parameters_of_permessage_deflate_are_read(
+        self, extensions: str, agreed: tuple[bool, bool, int, int] | None
+    ) -> None:
+        assert headers.deflate_of(extensions) == agreed
+
+    @pytest.mark.parametrize(
+        ("target", "path"),
+        [
+            ("http://h/a?b", "/a?b"),
+            ("ws://h:80", "/"),
+            ("http://h?q=/", "/?q=/"),
+            ("*", "*"),
+            ("a://b", "/"),
+            ("?u=http://x/y", "?u=http://x/y"),
+        ],
+    )
+    def test_only_the_absolute_form_of_a_target_is_reduced(self, target: str, path: str) -> None:
+        assert headers.path_of(target) == path
+
+    @pytest.mark.parametrize(
+        ("length", "encoding", "body"),
+        [
+            ("5", None, 5),
+            ("5, 5", None, 5),
+            ("-5", None, headers.UNTIL_CLOSE),
+            ("9" * 30, None, headers.UNTIL_CLOSE),
+            ("\u0665", None, headers.UNTIL_CLOSE),
+            ("5", "chunked", headers.CHUNKED),
+            ("5", "gzip", headers.UNTIL_CLOSE),
+            (None, None, headers.UNTIL_CLOSE),
+        ],
+    )
+    def test_a_bodys_length_is_told_by_its_fields(self, length: str | None, encoding: str | None, body: int) -> None:
+        assert headers.body_length(length, encoding, headers.UNTIL_CLOSE) == body

@@ -17,6 +17,7 @@ ATTENTION = ("unanswered-close", "dropped", "refused", "no-answer", "unknown")
 EXAMPLES = 3
 """Connections shown of each outcome that needs a look."""
 
+CODES = 12
 PROBLEMS = 8
 BAR = 24
 
@@ -94,23 +95,26 @@ def _codes(connections: pd.DataFrame) -> Iterator[Line]:
     who = connections["close_initiator"].astype("string")
     for side in ("client", "server"):
         first = (who == side).fillna(False) | (who == "both").fillna(False)
-        for code in connections.loc[first, f"{side}_code"].fillna(-1):
-            counts[int(code), side] += 1
+        for number in connections.loc[first, f"{side}_code"].fillna(-1):
+            counts[int(number), side] += 1
     if counts:
         yield []
         yield [("Codes of the first Close", "bold"), (" (both sides' where they crossed)", "dim")]
         yield [(f"  {'':<36}{'by client':>11}{'by server':>11}", "dim")]
-    for code in sorted({code for code, _ in counts}):
+    totals = Counter({code: counts[code, "client"] + counts[code, "server"] for code, _ in counts})
+    for code, _ in totals.most_common(CODES):
         name = "no code (its receiver is told 1005)" if code < 0 else words.code(code)
         numbers = "".join(f"{words.count(counts[code, side]) if counts[code, side] else '-':>11}" for side in _SIDES)
         yield [(f"  {name:<36}{numbers}", "")]
+    if len(totals) > CODES:
+        yield [(f"  and {words.counted(len(totals) - CODES, 'more code')}", "dim")]
     opened = ~connections["outcome"].isin(("refused", "no-answer"))
     told = {side: int((connections.loc[opened, f"{side}_saw"] == 1006).fillna(False).sum()) for side in _SIDES}
     if any(told.values()):
         if not counts:
             yield []
-        who = ", ".join(words.counted(number, side) for side, number in told.items())
-        yield [(f"  told 1006, an end without Close: {who}", "")]
+        sides = ", ".join(words.counted(number, side) for side, number in told.items())
+        yield [(f"  told 1006, an end without Close: {sides}", "")]
 
 
 _SIDES = ("client", "server")
@@ -124,14 +128,14 @@ def _attention(connections: pd.DataFrame, inputs: Sequence[str]) -> Iterator[Lin
         yield []
         yield [(f"{outcome}", f"bold {words.COLOURS[outcome]}"), (f": {words.OUTCOMES[outcome]}", "")]
         for number, row in rows.head(EXAMPLES).iterrows():
-            yield from _example(number, row, len(inputs) > 1)
+            yield from _example(number, row)
         if len(rows) > EXAMPLES:
             condition = shlex.quote(f'outcome == "{outcome}"')
             command = f"wsclose connections {_shell(inputs)} --where {condition}"
             yield [(f"  and {words.count(len(rows) - EXAMPLES)} more: ", "dim"), (command, "cyan")]
 
 
-def _example(number: Any, row: pd.Series[Any], several: bool) -> Iterator[Line]:
+def _example(number: Any, row: pd.Series[Any]) -> Iterator[Line]:
     ends = " -> ".join(words.endpoint(row[f"{side}_ip"], row[f"{side}_port"]) for side in _SIDES)
     path = "" if words.is_missing(row["path"]) else f"  {visible(str(row['path']))}"
     yield [(f"  #{number}  ", "bold"), (f"{ends}{path}", "")]
@@ -140,22 +144,23 @@ def _example(number: Any, row: pd.Series[Any], several: bool) -> Iterator[Line]:
         facts.append(f"HTTP status {row['http_status']}")
     for side in _SIDES:
         if not words.is_missing(row[f"{side}_close"]):
-            code = row[f"{side}_code"]
-            facts.append(f"{side} sent {'an empty Close' if words.is_missing(code) else words.code(code)}")
+            sent = row[f"{side}_code"]
+            facts.append(f"{side} sent {'an empty Close' if words.is_missing(sent) else words.code(sent)}")
     if not words.is_missing(row["transport_end"]):
         by = "" if words.is_missing(row["transport_end_by"]) else f" by {row['transport_end_by']}"
         facts.append(f"{str(row['transport_end']).upper()}{by}")
-    facts.append(_packets(row, several))
+    facts.append(_packets(row))
     yield [(f"      {', '.join(fact for fact in facts if fact)}", "dim")]
 
 
-def _packets(row: pd.Series[Any], several: bool) -> str:
+def _packets(row: pd.Series[Any]) -> str:
     first, last = row["first_packet"], row["last_packet"]
     if words.is_missing(first) or words.is_missing(last):
         return ""
-    if not several:
+    if "first_file" not in row.index:  # there is one file
         return f"packets {first} to {last}"
-    return f"packets {visible(str(row['first_file']))}#{first} to {visible(str(row['last_file']))}#{last}"
+    first_file, last_file = visible(str(row["first_file"])), visible(str(row["last_file"]))
+    return f"packets {first_file}#{first} to {last if first_file == last_file else f'{last_file}#{last}'}"
 
 
 def _damage(result: Any, connections: pd.DataFrame) -> Iterator[Line]:

@@ -20,9 +20,12 @@ TERMINAL_ROWS = 1_000
 WIDEST = 44
 """Characters of a cell beyond which a terminal column is wrapped rather than widened."""
 
+NARROWEST = 20
+"""Characters that must be left for a text column to be wrapped into them as the last one."""
+
 FIRST_ON_TERMINAL = (
-    "connection client_ip client_port server_ip server_port path outcome close_initiator client_code server_code "
-    "client_saw server_saw duration transport_end transport_end_by start host http_status"
+    "connection client_ip client_port outcome client_code server_code client_saw server_saw duration path "
+    "close_initiator transport_end transport_end_by server_ip server_port start host http_status"
 ).split()
 """Columns of `connections` in order of use to a person; a terminal shows as many as fit."""
 
@@ -83,11 +86,15 @@ def _fitting(frame: pd.DataFrame, chosen: bool, width: int) -> tuple[list[str], 
     used = 0
     for name in names:
         cells = rendered(frame[name], READABLE)
+        left = width - used
         used += min(WIDEST, max(map(cell_len, [name, *cells]))) + 2
-        if shown and used > width + 2 and not chosen:
+        full = used > width + 2 and not chosen
+        if full and shown and (left < NARROWEST or is_number(frame[name])):
             break
         shown.append(name)
         columns.append(cells)
+        if full:
+            break
     return shown, columns
 
 

@@ -88,12 +88,13 @@ def endpoint(address: Any, port: Any) -> str:
 
 
 def code(number: Any) -> str:
-    """A close code with its name: 1001 Going Away. A missing one: no code."""
+    """A close code with its name: 1001 Going Away; with its range if it has none: 4001 (private). Missing: no code."""
     if is_missing(number):
         return "no code"
     from analyzer.closecodes import CloseCode
 
-    return f"{int(number)} {CloseCode(int(number)).name}".rstrip()
+    facts = CloseCode(int(number))
+    return f"{int(number)} ({facts.range})" if facts.name == "Other" else f"{int(number)} {facts.name}"
 
 
 def files(inputs: Iterable[object]) -> str:

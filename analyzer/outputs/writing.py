@@ -62,10 +62,9 @@ def row_writer(form: str, stream: TextIO | BinaryIO) -> RowWriter:
 
 
 class Rows(Protocol):
-    """Where the rows of one table go. rows: how many have gone there; begun: a table was written, perhaps empty."""
+    """Where the rows of one table go. rows: how many have gone there."""
 
     rows: int
-    begun: bool
 
     def write(self, frame: Any) -> None:
         """Append whole rows."""
@@ -85,13 +84,13 @@ class StreamRows:
 
     def __init__(self, stream: TextIO, form: str) -> None:
         self.rows = 0
-        self.begun = False
+        self._begun = False
         self._stream = stream
         self._writer = row_writer(form, stream)
 
     def write(self, frame: Any) -> None:
         """Append whole rows."""
-        self.begun = True
+        self._begun = True
         with whole_rows():
             self._writer.write(frame)
             self._stream.flush()
@@ -103,7 +102,7 @@ class StreamRows:
 
     def keep_partial(self) -> str:
         """End what was begun, so that it can be read."""
-        if self.begun:
+        if self._begun:
             self._writer.close()
             self._stream.flush()
         return "the output" if self.rows else ""
@@ -153,7 +152,6 @@ class TableFile:
 
     def __init__(self, path: str, form: str, compression: str) -> None:
         self.rows = 0
-        self.begun = False
         self._file = NewFile(path)
         try:
             self._layers: list[IO[Any]] = []
@@ -182,7 +180,6 @@ class TableFile:
 
     def write(self, frame: Any) -> None:
         """Append whole rows."""
-        self.begun = True
         with whole_rows():
             self._writer.write(frame)
             self.rows += len(frame)

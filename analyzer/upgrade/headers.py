@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from functools import lru_cache
 from typing import NamedTuple
 
 DEFLATE = "permessage-deflate"
@@ -27,6 +28,7 @@ def text_of(value: bytes) -> str:
         return value.decode("latin-1")
 
 
+@lru_cache(64)
 def names_websocket(upgrade: str | None) -> bool:
     """An Upgrade field with the token websocket in any case (RFC 6455 4.2.1)."""
     return upgrade is not None and any(token.strip().lower() == "websocket" for token in upgrade.split(","))
@@ -54,6 +56,15 @@ def body_length(length: str | None, encoding: str | None, without: int) -> int:
     return int(first) if first.isascii() and first.isdigit() and len(first) < 19 else without
 
 
+def chunk_size(line: bytes) -> int:
+    """The size that begins a chunk (RFC 9112 7.1), -1 where there is none."""
+    digits = line.partition(b";")[0].strip()
+    if not digits or len(digits) > 15 or digits.strip(b"0123456789abcdefABCDEF"):
+        return -1
+    return int(digits, 16)
+
+
+@lru_cache(64)
 def deflate_of(extensions: str | None) -> Deflate | None:
     """What a Sec-WebSocket-Extensions of an answer agrees about permessage-deflate; None without it.
 

@@ -6,6 +6,7 @@ cdef tuple UNUSED, BEGINNINGS
 cdef Py_ssize_t LINE_LIMIT, LINES_KEPT, METHOD_LIMIT
 
 cpdef int look(bytes text)
+cpdef int line_kind(bytes text)
 cpdef Py_ssize_t head_end(object text, Py_ssize_t start)
 cpdef int status_of(bytes line)
 

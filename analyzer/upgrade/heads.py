@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
-from analyzer.upgrade import headers
+from analyzer.upgrade import headers, prefaces
 
 if TYPE_CHECKING:
     import cython
@@ -19,6 +19,11 @@ BEGINNINGS = (
     (b"PRI * HTTP/2", HTTP_2),
     (b"SSH-", SSH),
 )
+PREFACE_OF = {
+    PROXY_HEADER_1: prefaces.PROXY_1,
+    PROXY_HEADER_2: prefaces.PROXY_2,
+    SOCKS_5: prefaces.SOCKS_GREETING,
+}
 
 # header fields that are read, and two kinds of lines beside
 HOST, UPGRADE, ORIGIN, USER_AGENT, PROTOCOL, EXTENSIONS, KEY = range(7)
@@ -40,7 +45,6 @@ FIELD_NAMES = {
 CHANGING = {b"sec-websocket-key", b"sec-websocket-accept", b"date", b"cookie", b"set-cookie", b"etag", b"x-request-id"}
 UNUSED = (OTHER_FIELD, "")
 METHOD_LIMIT = 32
-SOCKS_VERSION = 5
 LINE_LIMIT, LINES_KEPT = 256, 2048  # header lines remembered with what they say: most recur in every handshake
 
 
@@ -50,10 +54,14 @@ def look(text: bytes) -> cython.int:
     first: cython.int = text[0]
     if first == 0x16:
         return TLS if size == 1 or text[1] == 3 else OTHER
-    if first == SOCKS_VERSION:
+    if first == 5:
         return UNDECIDED if size == 1 else SOCKS_5 if text[1] > 0 else OTHER
     if first != 13 and not 65 <= first <= 90:
         return OTHER
+    if text.startswith(b"HTTP/1."):
+        return ANSWER
+    if text.startswith(b"GET "):
+        return line_kind(text)
     for beginning, kind in BEGINNINGS:
         if text.startswith(beginning):
             return kind
@@ -65,6 +73,11 @@ def look(text: bytes) -> cython.int:
         return OTHER
     if method_end < 0:
         return UNDECIDED if size < METHOD_LIMIT else OTHER
+    return line_kind(text)
+
+
+def line_kind(text: bytes) -> cython.int:
+    """REQUEST, unless its first line is there and names no version of HTTP/1."""
     line_end: cython.Py_ssize_t = text.find(b"\n")
     if line_end >= 0 and text.find(b" HTTP/1.", 0, line_end) < 0:
         return OTHER

@@ -10,9 +10,9 @@ from __future__ import annotations
 from collections.abc import Callable
 from typing import TYPE_CHECKING, Any
 
-from analyzer import limits
-from analyzer.records import Connection, Flow, Half, Packet, Reader, Source
-from analyzer.upgrade import headers, prefaces
+from analyzer.records import Connection, Flow, Half, Packet, Source
+from analyzer.upgrade import headers
+from analyzer.upgrade.directions import Direction, Exchange
 from analyzer.upgrade.heads import (
     ANSWER,
     ENCODING,
@@ -25,16 +25,13 @@ from analyzer.upgrade.heads import (
     ORIGIN,
     PROTOCOL,
     PROXY_HEADER_1,
-    PROXY_HEADER_2,
     REQUEST,
     SOCKS_5,
     TLS,
-    UNDECIDED,
     UPGRADE,
     USER_AGENT,
     X_FORWARDED_FOR,
     FieldLines,
-    head_end,
     look,
     status_of,
 )
@@ -42,24 +39,11 @@ from analyzer.upgrade.heads import (
 if TYPE_CHECKING:
     import cython
 
-# what a direction reads next: START allows what may stand before HTTP; SEARCH waits for a head to begin with a chunk
-START, NEXT, HEAD, PREFACE, CHUNK, TRAILER, HELD, SEARCH = 0, 1, 2, 3, 4, 5, 6, 7
-
 # what the client's bytes wait for
 NOTHING, UPGRADE_ANSWER, TUNNEL_ANSWER = 0, 1, 2
 
-HEAD_LIMIT = limits.HEADER_BLOCK
-HELD_LIMIT = limits.HELD_BEFORE_ANSWER
-HELD_ENTRY = 200  # what keeping one chunk costs beside its bytes
 FIRST_LOOK = 256  # a request line longer than this is told from other text by its method alone
-CHUNK_LINE_LIMIT = 4096  # a chunk size with its extensions; trailer fields
-EVERYTHING = 1 << 62
 NO_LENGTH, IN_CHUNKS = headers.UNTIL_CLOSE, headers.CHUNKED
-PREFACE_OF = {
-    PROXY_HEADER_1: prefaces.PROXY_1,
-    PROXY_HEADER_2: prefaces.PROXY_2,
-    SOCKS_5: prefaces.SOCKS_GREETING,
-}
 
 
 class Openings:
@@ -96,36 +80,39 @@ class Openings:
         self.kinds[kind] = self.kinds.get(kind, 0) + 1
 
 
-class Opening:
+class Opening(Exchange):
     """What a flow says before its WebSocket: requests and answers, matched in order (RFC 9112 9.3.2).
 
-    low, high: its two directions. client, server: the same by role, None until a head tells.
+    low, high: its two directions, each with the bytes it was handed beside handshakes and frames (`other_bytes`).
     asked, answered: requests and final answers so far; head_requests: which of the former were HEAD.
-    uncertain: bytes are missing, so the two counts may differ from the truth; answers_missing: bytes of the server.
-    waiting: what the client's bytes wait for; answer_lost: that fell into a gap. connection: the last one recognised.
-    cut_request: a request head that broke off at a gap, its answer to come. proxied: the source of a PROXY header.
+    waiting: what the client's bytes wait for; connection: the last one recognised.
+    cut_request: a request head that broke off at a gap, its answer to come.
     """
 
     def __init__(self, openings: Openings, flow: Flow, low: Source, high: Source) -> None:
+        super().__init__()
         self.openings = openings
         self.flow = flow
-        self.low = Direction(self, low, flow.low)
-        self.high = Direction(self, high, flow.high)
+        self.low = Direction(self, openings.packet, low, flow.low)
+        self.high = Direction(self, openings.packet, high, flow.high)
         self.low.peer = self.high
         self.high.peer = self.low
-        self.client: Direction | None = None
-        self.server: Direction | None = None
-        self.connection: Connection | None = None
-        self.head_requests: list[int] | None = None
+        self.connection: Any = None
+        self.head_requests: Any = None
         self.cut_request: bytes | None = None
-        self.proxied: str | None = None
         self.asked: cython.longlong = 0
         self.answered: cython.longlong = 0
         self.waiting: cython.int = NOTHING
         self.last_status: cython.int = 0
-        self.uncertain: cython.bint = False
-        self.answers_missing: cython.bint = False
-        self.answer_lost: cython.bint = False
+
+    def count(self, kind: str) -> cython.void:
+        """See Openings.count."""
+        self.openings.count(kind)
+
+    def row(self) -> Connection:
+        """The connection whose frames the directions carry, or wait for."""
+        connection: Connection = self.connection
+        return connection
 
     def expects(self, direction: Direction, kind: cython.int) -> cython.bint:
         """May a message of this kind begin here?"""
@@ -133,12 +120,12 @@ class Opening:
             return kind < TLS
         if direction is self.server:
             return kind == ANSWER
-        return kind == REQUEST or (direction.phase == START and PROXY_HEADER_1 <= kind <= SOCKS_5)
+        return kind == REQUEST or (direction.at_start() and PROXY_HEADER_1 <= kind <= SOCKS_5)
 
     def meet(self, direction: Direction, kind: cython.int) -> cython.void:
         """A message begins: who sends it is known by its kind."""
-        if direction.phase == START and (self.client is None or direction is self.client):
-            self.openings.count(KIND_NAMES[kind])
+        if direction.at_start() and (self.client is None or direction is self.client):
+            self.count(KIND_NAMES[kind])
         if self.client is None:
             self.client = direction.peer if kind == ANSWER else direction
             self.server = self.client.peer
@@ -146,9 +133,7 @@ class Opening:
     def give_up(self) -> cython.void:
         """No (further) WebSocket comes of this flow: its bytes pass unread."""
         for direction in (self.low, self.high):
-            direction.settle()
-            direction.source.reader = None
-            direction.source.skip = EVERYTHING
+            direction.let_go()
         if self.flow.connections is None:
             self.flow.opening = None
 
@@ -169,7 +154,7 @@ class Opening:
                 self.head_requests.append(self.asked - 1)
             elif line.startswith(b"CONNECT ") and not self.client.late:
                 self.waiting = TUNNEL_ANSWER
-                self.client.phase = HELD
+                self.client.wait()
                 return 0
         if fields[LENGTH] is None and fields[ENCODING] is None:
             return 0
@@ -193,7 +178,7 @@ class Opening:
             return
         self.waiting = UPGRADE_ANSWER
         self.answer_lost = False
-        client.phase = HELD
+        client.wait()
 
     def connect(self, basis: str) -> Connection:
         """A new row of this flow."""
@@ -253,7 +238,7 @@ class Opening:
 
     def answers_head(self) -> cython.bint:
         """Is the next final answer one to a HEAD request?"""
-        heads: list[int] | None = self.head_requests
+        heads: Any = self.head_requests
         while heads and heads[0] < self.answered:
             heads.pop(0)
         return bool(heads) and heads[0] == self.answered
@@ -272,8 +257,7 @@ class Opening:
             self.open_tunnel()
         elif awaited:
             self.waiting = NOTHING
-            self.client.phase = NEXT
-            self.client.release()
+            self.client.go_on()
 
     def refuse(self, status: cython.int, size: cython.Py_ssize_t) -> cython.void:
         """The upgrade got another final answer; what the client sent since are its next requests."""
@@ -283,9 +267,8 @@ class Opening:
         connection.handshake_bytes_server = size
         self.waiting = NOTHING
         self.answer_lost = False
-        self.client.phase = NEXT
         self.server.settle()
-        self.client.release()
+        self.client.go_on()
 
     def switch(self, fields: Any, size: cython.Py_ssize_t) -> cython.void:
         """101: from here on both directions are frames."""
@@ -308,10 +291,8 @@ class Opening:
         self.waiting = NOTHING
         self.server.settle()
         self.openings.accept(connection)
-        if not asked and self.cut_request is None and client.phase != SEARCH:
-            client.late = True
-            client.after = client.source.reader
-            client.source.reader = client
+        if not asked and self.cut_request is None and not client.searches():
+            client.expect_late_request()
         else:
             client.release()
 
@@ -328,6 +309,8 @@ class Opening:
 
     def presume(self) -> cython.void:
         """The answer was not captured, but the client sends frames: it was a 101."""
+        if self.waiting != UPGRADE_ANSWER:
+            return
         self.waiting = NOTHING
         self.connection.opening = "handshake"
         self.openings.accept(self.connection)
@@ -339,8 +322,7 @@ class Opening:
         self.waiting = NOTHING
         self.asked = self.answered = 0
         self.head_requests = None
-        self.client.phase = START
-        self.client.release()
+        self.client.start_over()
 
     def lost_request(self, begun: bytes) -> cython.void:
         """A request head broke off at a gap after `begun`."""
@@ -362,401 +344,10 @@ class Opening:
         if self.waiting == TUNNEL_ANSWER:
             self.server.other_bytes += len(begun)
             self.give_up()
-        elif status == 101 and (
-            self.waiting == UPGRADE_ANSWER or unsaid or headers.names_websocket(fields[UPGRADE])
-        ):
+        elif status == 101 and (self.waiting == UPGRADE_ANSWER or unsaid or headers.names_websocket(fields[UPGRADE])):
             self.switch(fields, len(begun))
         elif status >= 200:
             self.final_answer(status, len(begun))
         else:
             self.server.other_bytes += len(begun)
             self.answer_lost = self.waiting == UPGRADE_ANSWER
-
-
-class Direction(Reader):
-    """One direction of an Opening, cut anywhere.
-
-    other_bytes: bytes it was handed that are neither a handshake's head nor the frame reader's.
-    pending: what has come of a head, preface or line that is not whole; wanted: the bytes a preface has at least.
-    body: bytes of a body to pass over, before the source is told. held: (bytes, time, packet, file, offset, gap, cut),
-    what came while another answer is awaited; over_bytes, over_gap: what no longer went in.
-    late: frames were agreed, yet the upgrade request may still come; after: who takes the frames then.
-    """
-
-    def __init__(self, opening: Opening, source: Source, half: Half) -> None:
-        self.opening = opening
-        self.packet = opening.openings.packet
-        self.source = source
-        self.half = half
-        self.peer: Direction | None = None
-        self.after: Reader | None = None
-        self.pending: bytearray = bytearray()
-        self.held: list[tuple[bytes, int, int, int, int, int, bool]] | None = None
-        self.other_bytes: cython.longlong = 0
-        self.body: cython.longlong = 0
-        self.held_cost: cython.longlong = 0
-        self.over_bytes: cython.longlong = 0
-        self.over_gap: cython.longlong = 0
-        self.wanted: cython.Py_ssize_t = 0
-        self.phase: cython.int = START
-        self.preface: cython.int = 0
-        self.ended: cython.int = -1
-        self.late: cython.bint = False
-        source.reader = self
-
-    def data(self, start: cython.Py_ssize_t, stop: cython.Py_ssize_t) -> cython.void:
-        """See Reader. A step takes at least one byte, or changes what is read next."""
-        at: cython.Py_ssize_t = start
-        while at < stop and self.source.reader is self:
-            if self.phase == HELD:
-                self.hold(at, stop, self.source.offset + at - start)
-                return
-            at = self.step(at, stop)
-            if self.body > 0 and self.source.reader is self:
-                at = self.pass_body(at, stop)
-        if at < stop:
-            self.deliver(at, stop, self.source.offset + at - start)
-
-    def gap(self, size: cython.longlong, cut: cython.bint) -> cython.void:
-        """See Reader. What is under way is given up; reading goes on where a chunk begins like a head."""
-        if self.phase == HELD:
-            self.hold_gap(size, cut)
-            return
-        if self.late:
-            self.resume()
-            self.replay_gap(size, cut)
-            return
-        begun: bytes = bytes(self.pending)
-        phase: cython.int = self.phase
-        self.pending.clear()
-        self.phase = SEARCH
-        self.opening.uncertain = True
-        if self is self.opening.server:
-            self.opening.answers_missing = True
-            self.opening.lost_answer(begun)
-        elif phase == HEAD:
-            self.opening.lost_request(begun)
-        else:
-            self.other_bytes += len(begun)
-        if self.source.reader is not self:
-            self.replay_gap(size, cut)
-        elif self is self.opening.server and self.opening.answer_lost:
-            self.hold_gap(size, cut)
-
-    def end(self, how: cython.int) -> cython.void:
-        """See Reader."""
-        self.ended = how
-        opening: Opening = self.opening
-        if self.late:
-            self.resume()
-        elif self.phase == HELD and self is opening.client and self.peer.half.captured_bytes == 0:
-            if opening.waiting == UPGRADE_ANSWER and self.holds_frames():
-                opening.presume()
-        if self.peer.ended >= 0:
-            self.settle()
-            self.peer.settle()
-
-    def step(self, at: cython.Py_ssize_t, stop: cython.Py_ssize_t) -> cython.Py_ssize_t:
-        """Read on from `at`; where it got to."""
-        if self.phase == HEAD:
-            return self.head(at, stop)
-        if self.phase == PREFACE:
-            return self.collect(at, stop)
-        if self.phase == CHUNK or self.phase == TRAILER:
-            return self.line(at, stop)
-        return self.message(at, stop)
-
-    def message(self, at: cython.Py_ssize_t, stop: cython.Py_ssize_t) -> cython.Py_ssize_t:
-        """A head or preface begins here: which? Empty lines before a head are passed over (RFC 9112 2.2)."""
-        data: cython.const[cython.uchar][::1] = self.packet.data
-        old: cython.Py_ssize_t = len(self.pending)
-        while self.phase == NEXT and not old and at < stop and (data[at] == 13 or data[at] == 10):
-            at += 1
-            self.other_bytes += 1
-        if at == stop:
-            return stop
-        limit: cython.Py_ssize_t = min(stop, at + HEAD_LIMIT + 1)
-        chunk: bytes = bytes(data[at:limit])
-        if old:
-            chunk = bytes(self.pending) + chunk
-        kind: cython.int = look(chunk)
-        if kind == UNDECIDED:
-            self.pending[:] = chunk
-            return stop
-        if not self.opening.expects(self, kind):
-            return self.unexpected(kind, at, stop)
-        self.opening.meet(self, kind)
-        if kind != REQUEST and kind != ANSWER:
-            self.phase = PREFACE
-            self.preface = PREFACE_OF[kind]
-            self.wanted = old + 1
-            return at
-        return self.take_from(chunk, 0, limit, at - old)
-
-    def head(self, at: cython.Py_ssize_t, stop: cython.Py_ssize_t) -> cython.Py_ssize_t:
-        """A head goes on here."""
-        data: cython.const[cython.uchar][::1] = self.packet.data
-        old: cython.Py_ssize_t = len(self.pending)
-        limit: cython.Py_ssize_t = min(stop, at + HEAD_LIMIT + 1 - old)
-        self.pending += bytes(data[at:limit])
-        return self.take_from(self.pending, max(0, old - 2), limit, at - old)
-
-    def take_from(
-        self, begun: Any, searched: cython.Py_ssize_t, limit: cython.Py_ssize_t, origin: cython.Py_ssize_t
-    ) -> cython.Py_ssize_t:
-        """Take the head that `begun` starts with, or keep that; origin: where its first byte would be in the chunk."""
-        end: cython.Py_ssize_t = head_end(begun, searched)
-        size: cython.Py_ssize_t = len(begun)
-        if end > HEAD_LIMIT or (end < 0 and size > HEAD_LIMIT):
-            self.pending.clear()
-            self.other_bytes += size
-            self.opening.openings.count("header block too long")
-            self.opening.give_up()
-            return limit
-        if end < 0:
-            self.phase = HEAD
-            if begun is not self.pending:
-                self.pending[:] = begun
-            return limit
-        head: bytes = bytes(begun[:end])
-        self.pending.clear()
-        self.phase = NEXT
-        self.take_head(head)
-        return origin + end
-
-    def take_head(self, head: bytes) -> cython.void:
-        """A head is whole; its body decides where the next one begins."""
-        length: cython.longlong
-        if self is self.opening.client:
-            length = self.opening.request(head)
-        else:
-            length = self.opening.answer(head)
-        if length == NO_LENGTH:
-            self.opening.give_up()  # a body until the connection closes
-        elif length == IN_CHUNKS:
-            if self.phase == NEXT:
-                self.phase = CHUNK
-        else:
-            self.body = length
-
-    def unexpected(
-        self, kind: cython.int, at: cython.Py_ssize_t, stop: cython.Py_ssize_t
-    ) -> cython.Py_ssize_t:
-        """What begins here is not what HTTP would send: frames, another protocol, or the rest of something lost."""
-        opening: Opening = self.opening
-        if self.late:
-            self.resume()
-            return at
-        self.other_bytes += len(self.pending)
-        self.pending.clear()
-        if not opening.uncertain:
-            opening.openings.count(KIND_NAMES[kind if kind >= TLS else len(KIND_NAMES) - 1])
-            opening.give_up()
-            return at
-        self.phase = SEARCH
-        if self is opening.server and opening.answer_lost:
-            self.hold(at, stop, self.source.offset)
-        else:
-            self.other_bytes += stop - at
-        return stop
-
-    def collect(self, at: cython.Py_ssize_t, stop: cython.Py_ssize_t) -> cython.Py_ssize_t:
-        """A preface goes on here."""
-        data: cython.const[cython.uchar][::1] = self.packet.data
-        limit: cython.Py_ssize_t = min(stop, at + self.wanted - len(self.pending))
-        self.pending += bytes(data[at:limit])
-        begun: bytes = bytes(self.pending)
-        if len(begun) < self.wanted:
-            return limit
-        self.wanted = prefaces.size_of(self.preface, begun)
-        if self.wanted == prefaces.MALFORMED:
-            self.opening.openings.count("other")
-            self.opening.give_up()
-        elif len(begun) == self.wanted:
-            self.pending.clear()
-            self.other_bytes += len(begun)
-            self.take_preface(begun)
-        return limit
-
-    def take_preface(self, message: bytes) -> cython.void:
-        """A preface is whole."""
-        kind: cython.int = self.preface
-        self.wanted = 1
-        if prefaces.refuses_tunnel(kind, message):
-            self.opening.give_up()
-        elif kind == prefaces.PROXY_1 or kind == prefaces.PROXY_2:
-            self.opening.proxied = prefaces.proxied_source(kind, message) or self.opening.proxied
-            self.phase = START
-        elif prefaces.opens_tunnel(kind, message):
-            self.phase = START
-        elif kind == prefaces.SOCKS_GREETING:
-            self.preface = prefaces.SOCKS_CLIENT
-            self.peer.phase = PREFACE
-            self.peer.preface = prefaces.SOCKS_CHOICE
-            self.peer.wanted = 1
-        elif kind == prefaces.SOCKS_CHOICE:
-            self.preface = prefaces.SOCKS_SERVER
-
-    def line(self, at: cython.Py_ssize_t, stop: cython.Py_ssize_t) -> cython.Py_ssize_t:
-        """A line of the chunked coding (RFC 9112 7.1) goes on here."""
-        data: cython.const[cython.uchar][::1] = self.packet.data
-        end: cython.Py_ssize_t = at
-        while end < stop and data[end] != 10:
-            end += 1
-        end = min(stop, end + 1)
-        self.pending += bytes(data[at:end])
-        if self.pending.endswith(b"\n"):
-            line: bytes = bytes(self.pending)
-            self.pending.clear()
-            self.other_bytes += len(line)
-            self.take_line(line.strip())
-        elif len(self.pending) > CHUNK_LINE_LIMIT:
-            self.opening.give_up()
-        return end
-
-    def take_line(self, line: bytes) -> cython.void:
-        """A chunk's size, the empty line after its data, or a line of the trailer section."""
-        if self.phase == TRAILER:
-            if not line:
-                self.phase = NEXT
-        elif line:
-            digits: bytes = line.partition(b";")[0].strip()
-            if not digits.isalnum() or digits.strip(b"0123456789abcdefABCDEF") or len(digits) > 15:
-                self.opening.give_up()
-                return
-            self.body = int(digits, 16)
-            if not self.body:
-                self.phase = TRAILER
-
-    def pass_body(self, at: cython.Py_ssize_t, stop: cython.Py_ssize_t) -> cython.Py_ssize_t:
-        """Step over the body's bytes in this chunk; the source passes over the rest."""
-        here: cython.longlong = min(self.body, stop - at)
-        self.other_bytes += here
-        self.source.skip = self.body - here
-        self.body = 0
-        return at + here
-
-    def deliver(self, at: cython.Py_ssize_t, stop: cython.Py_ssize_t, offset: cython.longlong) -> cython.void:
-        """Hand Packet.data[at:stop] to whoever reads now, as the source would."""
-        source: Source = self.source
-        if source.reader is None:
-            self.other_bytes += stop - at
-            return
-        passed: cython.longlong = min(source.skip, stop - at)
-        if passed:
-            source.skip -= passed
-            at += passed
-            if source is self.half:
-                self.half.skipped_bytes += passed
-        if at < stop:
-            before: cython.longlong = source.offset
-            source.offset = offset + passed
-            source.reader.data(at, stop)
-            source.offset = before
-
-    def hold(self, at: cython.Py_ssize_t, stop: cython.Py_ssize_t, offset: cython.longlong) -> cython.void:
-        """Keep bytes until it is known what they are."""
-        packet: Packet = self.packet
-        data: cython.const[cython.uchar][::1] = packet.data
-        cost: cython.longlong = self.held_cost + stop - at + HELD_ENTRY
-        if cost > HELD_LIMIT:
-            self.held_cost = HELD_LIMIT
-            self.over_bytes += stop - at
-            return
-        self.held_cost = cost
-        if self.held is None:
-            self.held = []
-        self.held.append((bytes(data[at:stop]), packet.time, packet.number, packet.file, offset, 0, False))
-        if self.opening.answer_lost and self is self.opening.client and self.holds_frames():
-            self.opening.presume()
-
-    def hold_gap(self, size: cython.longlong, cut: cython.bint) -> cython.void:
-        """Keep a gap in its place among the bytes held."""
-        cost: cython.longlong = self.held_cost + HELD_ENTRY
-        if cost > HELD_LIMIT:
-            self.held_cost = HELD_LIMIT
-            self.over_gap += size
-            return
-        self.held_cost = cost
-        if self.held is None:
-            self.held = []
-        self.held.append((b"", 0, 0, 0, 0, size, cut))
-
-    def holds_frames(self) -> cython.bint:
-        """Do the bytes held begin as a client's first frame does (RFC 6455 5.2)? Text never has a mask bit there."""
-        begun: bytes = b"".join([entry[0] for entry in (self.held or [])[:2]])
-        if len(begun) < 2 or not begun[1] & 0x80 or begun[0] & 0x30:
-            return False
-        return begun[0] & 0x0F in (1, 2, 8, 9, 10)
-
-    def release(self) -> cython.void:
-        """What was held goes to whoever reads now; where bytes were left out there is a gap. So does an end."""
-        held: list[tuple[bytes, int, int, int, int, int, bool]] | None = self.held
-        over: cython.longlong = self.over_bytes
-        over_gap: cython.longlong = self.over_gap
-        self.held = None
-        self.held_cost = self.over_bytes = self.over_gap = 0
-        for chunk, time, number, file, offset, gap, cut in held or ():
-            if gap:
-                self.replay_gap(gap, cut)
-            else:
-                self.replay(chunk, time, number, file, offset)
-        reader: Reader | None = self.source.reader
-        if over and reader is not None and reader is not self:
-            connection: Connection = self.opening.connection
-            side = connection.client if self is self.opening.client else connection.server
-            side.over_limit_bytes += over
-        else:
-            self.other_bytes += over
-        if reader is not self:  # a head that had begun, between lost bytes: not known to be frames
-            over_gap += len(self.pending)
-            self.other_bytes += len(self.pending)
-            self.pending.clear()
-        if over + over_gap:
-            self.replay_gap(over + over_gap, False)
-        if self.ended >= 0 and self.source.reader is not None and self.source.reader is not self:
-            self.source.reader.end(self.ended)
-
-    def replay(
-        self, chunk: bytes, time: cython.longlong, number: cython.longlong, file: cython.int, offset: cython.longlong
-    ) -> cython.void:
-        """Deliver bytes of an earlier packet as that packet's."""
-        packet: Packet = self.packet
-        data: cython.const[cython.uchar][::1] = packet.data
-        now: cython.longlong = packet.time
-        number_now: cython.longlong = packet.number
-        file_now: cython.int = packet.file
-        try:
-            packet.data, packet.time, packet.number, packet.file = chunk, time, number, file
-            self.deliver(0, len(chunk), offset)
-        finally:
-            packet.data, packet.time, packet.number, packet.file = data, now, number_now, file_now
-
-    def replay_gap(self, size: cython.longlong, cut: cython.bint) -> cython.void:
-        """Tell of a gap as the source would."""
-        source: Source = self.source
-        passed: cython.longlong = min(source.skip, size)
-        source.skip -= passed
-        if passed < size and source.reader is not None:
-            source.reader.gap(size - passed, cut)
-
-    def resume(self) -> cython.void:
-        """No request comes (any more): frames go on here."""
-        packet: Packet = self.packet
-        begun: bytes = bytes(self.pending)
-        self.pending.clear()
-        self.late = False
-        self.source.reader = self.after
-        self.after = None
-        if begun:
-            self.replay(begun, packet.time, packet.number, packet.file, self.source.offset - len(begun))
-        self.release()
-
-    def settle(self) -> cython.void:
-        """Nothing more comes of what was kept: it counts as bytes beside the handshake."""
-        self.other_bytes += len(self.pending) + self.over_bytes
-        self.pending.clear()
-        for entry in self.held or ():
-            self.other_bytes += len(entry[0])
-        self.held = None
-        self.over_bytes = self.over_gap = 0

@@ -1,0 +1,65 @@
+# C types of directions.py; what each field means stands there.
+
+from analyzer.records cimport Connection, Half, Packet, Reader, Side, Source
+from analyzer.upgrade.heads cimport head_end, look
+
+cdef int START, NEXT, HEAD, PREFACE, CHUNK, TRAILER, HELD, SEARCH
+cdef long long EVERYTHING, HELD_LIMIT, HELD_ENTRY, NO_LENGTH, IN_CHUNKS
+cdef Py_ssize_t HEAD_LIMIT, CHUNK_LINE_LIMIT
+
+cdef class Exchange:
+    cdef Direction client, server
+    cdef str proxied
+    cdef bint uncertain, answers_missing, answer_lost
+    cpdef bint expects(self, Direction direction, int kind)
+    cpdef void meet(self, Direction direction, int kind)
+    cpdef void count(self, str kind)
+    cpdef void give_up(self)
+    cpdef Connection row(self)
+    cpdef long long request(self, bytes head)
+    cpdef long long answer(self, bytes head)
+    cpdef void lost_request(self, bytes begun)
+    cpdef void lost_answer(self, bytes begun)
+    cpdef void presume(self)
+
+cdef class Direction(Reader):
+    cdef public long long other_bytes
+    cdef public Direction peer
+    cdef public Source source
+    cdef public Half half
+    cdef Exchange exchange
+    cdef Packet packet
+    cdef Reader after
+    cdef bytearray pending
+    cdef list held
+    cdef long long body, held_cost, over_bytes, over_gap
+    cdef Py_ssize_t wanted
+    cdef int phase, preface, ended
+    cdef public bint late
+    cpdef bint at_start(self)
+    cpdef bint searches(self)
+    cpdef void wait(self)
+    cpdef void go_on(self)
+    cpdef void start_over(self)
+    cpdef void let_go(self)
+    cpdef void expect_late_request(self)
+    cpdef Py_ssize_t step(self, Py_ssize_t at, Py_ssize_t stop)
+    cpdef Py_ssize_t message(self, Py_ssize_t at, Py_ssize_t stop)
+    cpdef Py_ssize_t head(self, Py_ssize_t at, Py_ssize_t stop)
+    cpdef Py_ssize_t take_from(self, object begun, Py_ssize_t searched, Py_ssize_t limit, Py_ssize_t origin)
+    cpdef void take_head(self, bytes head)
+    cpdef Py_ssize_t collect(self, Py_ssize_t at, Py_ssize_t stop)
+    cpdef void take_preface(self, bytes message)
+    cpdef Py_ssize_t line(self, Py_ssize_t at, Py_ssize_t stop)
+    cpdef void take_line(self, bytes line)
+    cpdef Py_ssize_t pass_body(self, Py_ssize_t at, Py_ssize_t stop)
+    cpdef Py_ssize_t unexpected(self, int kind, Py_ssize_t at, Py_ssize_t stop)
+    cpdef void deliver(self, Py_ssize_t at, Py_ssize_t stop, long long offset)
+    cpdef void hold(self, Py_ssize_t at, Py_ssize_t stop, long long offset)
+    cpdef void hold_gap(self, long long size, bint cut)
+    cpdef bint holds_frames(self)
+    cpdef void release(self)
+    cpdef void replay(self, bytes chunk, long long time, long long number, int file, long long offset)
+    cpdef void replay_gap(self, long long size, bint cut)
+    cpdef void resume(self)
+    cpdef void settle(self)
