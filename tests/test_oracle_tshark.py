@@ -18,9 +18,14 @@ pytestmark = pytest.mark.skipif(shutil.which("tshark") is None, reason="tshark i
 FIELDS = ("frame.number", "tcp.srcport", "websocket.opcode", "websocket.fin", "websocket.payload_length")
 FIELDS += ("websocket.payload_length_ext_16", "websocket.payload_length_ext_64", "websocket.payload.close.status_code")
 
-# Packet number, source port, opcode, FIN, declared length.
+# Packet number, source port, opcode, FIN, declared length; packet number, source port, code.
 FrameSeen = tuple[int, int, int, bool, int]
 CloseSeen = tuple[int, int, int]
+
+# What tshark reads wrongly: per sample the source port left out of the comparison, with the reason.
+TSHARK_IS_WRONG = {
+    "protocol-errors": {44144: "takes what follows a frame that declares 2^63+5 bytes for a new frame"},
+}
 
 
 def _one_file(sample: Any, folder: Path) -> Path:
@@ -34,8 +39,9 @@ def _one_file(sample: Any, folder: Path) -> Path:
     return joined
 
 
-def _tshark(capture: Path) -> tuple[Counter[FrameSeen], Counter[CloseSeen]]:
+def _tshark(capture: Path, server_ports: set[int]) -> tuple[Counter[FrameSeen], Counter[CloseSeen]]:
     options = [option for field in FIELDS for option in ("-e", field)]
+    options += [option for port in server_ports for option in ("-d", f"tcp.port=={port},http")]
     command = ["tshark", "-n", "-r", str(capture), "-Y", "websocket", "-T", "fields", "-E", "occurrence=a", *options]
     text = subprocess.run(command, capture_output=True, text=True, check=True).stdout
     frames: Counter[FrameSeen] = Counter()
@@ -53,8 +59,7 @@ def _tshark(capture: Path) -> tuple[Counter[FrameSeen], Counter[CloseSeen]]:
     return frames, closes
 
 
-def _wsclose(capture: Path) -> tuple[Counter[FrameSeen], Counter[CloseSeen]]:
-    result = analyzer.analyze(capture, tables=("connections", "frames", "closes"))
+def _wsclose(result: Any) -> tuple[Counter[FrameSeen], Counter[CloseSeen]]:
     ports = result.connections[["client_port", "server_port"]]
 
     def port(row: Any) -> int:
@@ -70,9 +75,16 @@ def _wsclose(capture: Path) -> tuple[Counter[FrameSeen], Counter[CloseSeen]]:
     return frames, closes
 
 
+def _differences(ours: Counter[Any], theirs: Counter[Any], wrong: dict[int, str]) -> list[str]:
+    by_us = [f"only wsclose: {seen}" for seen in sorted((ours - theirs).elements()) if seen[1] not in wrong]
+    return by_us + [f"only tshark: {seen}" for seen in sorted((theirs - ours).elements()) if seen[1] not in wrong]
+
+
 def test_frames_and_close_codes_agree_with_tshark(sample: Any, tmp_path: Path) -> None:
     capture = _one_file(sample, tmp_path)
-    frames, closes = _wsclose(capture)
-    frames_by_tshark, closes_by_tshark = _tshark(capture)
-    assert sorted((frames - frames_by_tshark).elements()) == sorted((frames_by_tshark - frames).elements())
-    assert sorted((closes - closes_by_tshark).elements()) == sorted((closes_by_tshark - closes).elements())
+    result = analyzer.analyze(capture, tables=("connections", "frames", "closes"))
+    frames, closes = _wsclose(result)
+    frames_by_tshark, closes_by_tshark = _tshark(capture, set(result.connections["server_port"]))
+    wrong = TSHARK_IS_WRONG.get(sample.name, {})
+    assert _differences(frames, frames_by_tshark, wrong) == []
+    assert _differences(closes, closes_by_tshark, wrong) == []
