@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from bisect import bisect_right
 
+PIECE_COST = 150  # bytes of memory for keeping a piece, beside its own
+
 
 class Assembler:
     """Pieces (offset, length, data) beyond a hole: sorted, never overlapping, the first copy of a byte wins.
@@ -16,6 +18,10 @@ class Assembler:
         self._offsets: list[int] = []
         self._pieces: list[tuple[int, bytes]] = []
         self.held_bytes = 0
+
+    def cost(self) -> int:
+        """Memory that the pieces take, in bytes, about: many small ones cost more than their bytes."""
+        return self.held_bytes + PIECE_COST * len(self._offsets)
 
     def __bool__(self) -> bool:
         return bool(self._offsets)

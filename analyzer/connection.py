@@ -53,7 +53,6 @@ class ConnectionView:
         table = pd.DataFrame(events, columns=columns).astype(
             {"time": "datetime64[ns, UTC]", "packet": "Int64", "file": "string", "sender": "string"}
         )
-        table = table.sort_values("time", kind="stable", na_position="first", ignore_index=True)
         table.insert(1, "offset", table["time"] - row["start"])
         return table
 

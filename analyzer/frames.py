@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from analyzer.records import NO_TIME, Frame, FramePayloadReader, Packet, Reader, Side, Source
+from analyzer.records import END_RST, NO_TIME, Frame, FramePayloadReader, Packet, Reader, Side, Source
 
 if TYPE_CHECKING:
     import cython
@@ -176,7 +176,7 @@ class FrameReader(Reader):
 
     def end(self, how: cython.int) -> cython.void:
         connection = self.side.connection
-        if not self.side.broken:
+        if how != END_RST and not self.side.broken:  # what an RST overtook may still come
             self._account_unfinished()
             self.payloads.give_up()
             self.in_payload = False

@@ -63,3 +63,6 @@ SYNS_COMPARED = 10_000
 
 SYN_PACKET_BYTES = 200
 """Captured bytes of a packet that may hold a SYN: two headers of the longest kinds and some tags; it has no data."""
+
+CONTROL_PAYLOAD = 64 << 10
+"""Bytes of one control frame's payload that are kept; RFC 6455 5.5 allows 125."""

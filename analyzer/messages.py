@@ -73,7 +73,6 @@ class MessageReader(FramePayloadReader):
         self.chunks: list[bytes] | None = None
         self.control = bytearray()
         self.control_whole = True
-        self.code_missing = False
 
     def begin(self) -> cython.void:
         frame: Frame = self.frame
@@ -91,7 +90,6 @@ class MessageReader(FramePayloadReader):
             self.kind = opcode
             self.control.clear()
             self.control_whole = True
-            self.code_missing = False
         else:
             self.kind = IGNORED
 
@@ -122,13 +120,11 @@ class MessageReader(FramePayloadReader):
             if self.checks_text:
                 self._check_text(start, stop)
             self.body += size
-        elif self.kind != IGNORED and len(self.control) < 65536:
+        elif self.kind != IGNORED and self.control_whole and len(self.control) < limits.CONTROL_PAYLOAD:
             self.control += self._unmasked(start, stop)
         self.position += size
 
     def missing(self, size: cython.longlong) -> cython.void:
-        if self.kind != DATA and self.position < 2:
-            self.code_missing = True
         self.position += size
         if self.kind == DATA:
             self.body += size
@@ -225,7 +221,9 @@ class MessageReader(FramePayloadReader):
         message.bytes = size
         if message.opcode != CONTINUATION:
             side.messages += 1
-            if size >= 0:
+            if size < 0 or side.bytes < 0:
+                side.bytes = MISSING  # one message of unknown size leaves the sum unknown
+            else:
                 side.bytes += size
             if side.largest < size:
                 side.largest = size
@@ -258,7 +256,6 @@ class MessageReader(FramePayloadReader):
         if self.inflater.eof:  # a block with BFINAL set ended the stream; the next message needs a new one
             self.inflater = zlib.decompressobj(-15, zdict=text[max(0, len(text) - WINDOW) :])
         elif len(text) >= self.inflated_limit:
-            self.side.over_limit_bytes += self.body
             self._lose_context()
             return MISSING
         self.message.valid = 0 if self.message.opcode == TEXT and not _is_utf8(text) else 1
@@ -307,8 +304,8 @@ class MessageReader(FramePayloadReader):
         close = Close(side)
         body = bytes(self.control)
         close.size = frame.length
-        close.cut = not self.control_whole
-        if len(body) >= 2 and not self.code_missing:
+        close.cut = len(body) < close.size
+        if len(body) >= 2:
             close.code = int.from_bytes(body[:2], "big")
             close.reason = body[2:]
         elif frame.length:
@@ -316,10 +313,10 @@ class MessageReader(FramePayloadReader):
         close.time, close.packet, close.file = frame.time, frame.packet, frame.file
         close.begin, close.end = frame.begin, frame.finish
         half = side.half
-        if peer is not None and half is not None and peer.half is not None:
+        if half is not None:
             theirs = peer.half
-            close.after_peer_fin = theirs.fin_time != NO_TIME
-            close.after_peer_reset = theirs.reset_time != NO_TIME
+            close.after_peer_fin = theirs.finished
+            close.after_peer_reset = theirs.was_reset
             if peer.closes and half.acknowledges:
                 begin = (theirs.next + peer.closes[0].begin - theirs.offset) & 0xFFFFFFFF
                 beyond = (half.acknowledgment - begin) & 0xFFFFFFFF
@@ -339,18 +336,18 @@ class MessageReader(FramePayloadReader):
         side.pings += 1
         if side.outstanding_pings is None:
             side.outstanding_pings = []
-        if len(side.outstanding_pings) < limits.OUTSTANDING_PINGS:
-            side.outstanding_pings.append((self.frame.time, bytes(self.control)))
-        else:
+        if len(side.outstanding_pings) == limits.OUTSTANDING_PINGS:
+            del side.outstanding_pings[0]
             side.unanswered_pings += 1
+        if self.control_whole:
+            side.outstanding_pings.append((self.frame.time, bytes(self.control)))
 
     def _complete_pong(self) -> None:
         """A Pong answers the latest Ping with its bytes and all earlier ones of that side (RFC 6455 5.5.3)."""
         peer = self.side.peer
-        pings = peer.outstanding_pings if peer is not None else None
-        if not pings:
+        pings = peer.outstanding_pings
+        if not pings or not self.control_whole:
             return
-        assert peer is not None
         body = bytes(self.control)
         for index in range(len(pings) - 1, -1, -1):
             if pings[index][1] == body:
@@ -359,6 +356,7 @@ class MessageReader(FramePayloadReader):
                 if pings[index][0] != NO_TIME and self.frame.time != NO_TIME:
                     peer.round_trips.append(self.frame.time - pings[index][0])
                 del pings[: index + 1]
+                peer.unanswered_pings = 0
                 return
 
 

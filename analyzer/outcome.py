@@ -113,7 +113,7 @@ def _place(outcome: Outcome) -> cython.void:
 
 def _not_captured(side: Side) -> cython.bint:
     """None of this direction's packets is in the capture."""
-    return side.half is None or side.half.packets == 0
+    return side.half is None or (side.half.packets == 0 and not side.half.syn)
 
 
 def _may_hide_close(side: Side) -> cython.bint:
@@ -212,7 +212,7 @@ def _saw(outcome: Outcome, receiver: Side) -> cython.longlong:
         return MISSING
     if _was_received(close, answer, receiver):
         return _saw_code(close)
-    if receiver.half.acknowledges and receiver.half.reset_time != NO_TIME:
+    if receiver.half.acknowledges and receiver.half.was_reset:
         return ABNORMAL
     return MISSING
 
@@ -346,7 +346,8 @@ def _pings(outcome: Outcome) -> cython.void:
         outcome.ping_rtt_max = trips[len(trips) - 1]
         outcome.ping_rtt_median = trips[middle] if len(trips) % 2 else (trips[middle - 1] + trips[middle]) // 2
         judged_until = max(PATIENCE, 3 * outcome.ping_rtt_max)
-    judged_until = outcome.flow.last_time - judged_until if outcome.flow.last_time != NO_TIME else NO_TIME
+    watched_until: cython.longlong = outcome.end if outcome.ended else outcome.flow.watched_until
+    judged_until = watched_until - judged_until if watched_until != NO_TIME else NO_TIME
     client = _unanswered(outcome.client, judged_until)
     server = _unanswered(outcome.server, judged_until)
     outcome.unanswered_pings = MISSING if client == MISSING or server == MISSING else client + server

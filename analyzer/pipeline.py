@@ -45,9 +45,10 @@ class Options:
 class Account:
     """What became of everything that was read.
 
-    ledger: (unit, kind) -> count; flow_kinds: TCP flows with payload, by what their first bytes look like.
+    connections: how many were recognised. ledger: (unit, kind) -> count; flow_kinds: TCP flows with payload, by what their first bytes look like.
     """
 
+    connections: int = 0
     problems: list[Problem] = field(default_factory=list)
     errors: list[CannotRead] = field(default_factory=list)
     ledger: Counter[tuple[str, str]] = field(default_factory=Counter)
@@ -76,6 +77,7 @@ class Pipeline:
             self.captures.run()
             self.streams.finish()
         account = self.account
+        account.connections = self.connections
         account.problems, account.errors = self.captures.problems, self.captures.errors
         account.flow_kinds = dict(self.openings.kinds)
         counts = {
@@ -112,20 +114,29 @@ class Pipeline:
     def _count_bytes(self, flow: Flow) -> None:
         """Every captured payload byte of a WebSocket flow goes into one cell."""
         ledger = self.account.ledger
-        frames = unread = handshake = 0
+        frames = unread = handshake = over = 0
         for connection in flow.connections or ():
             handshake += connection.handshake_bytes_client + connection.handshake_bytes_server
             for side in (connection.client, connection.server):
                 frames += side.frame_bytes
                 unread += side.unread_bytes
+                over += side.over_limit_bytes
         halves = (flow.low, flow.high)
         duplicate = sum(half.duplicate_bytes for half in halves)
         captured = sum(half.captured_bytes for half in halves)
+        before = sum(half.skipped_bytes for half in halves)
+        before += flow.opening.low.other_bytes + flow.opening.high.other_bytes if flow.opening else 0
+        after = sum(half.after_end_bytes for half in halves)
         ledger["byte", "duplicate"] += duplicate
         ledger["byte", "handshake"] += handshake
         ledger["byte", "frames"] += frames
         ledger["byte", "skipped"] += unread
-        ledger["byte", "before the upgrade"] += captured - duplicate - handshake - frames - unread
+        ledger["byte", "over a limit"] += over
+        ledger["byte", "before the upgrade"] += before
+        ledger["byte", "after the end"] += after
+        ledger["byte", "conflicting"] += sum(half.conflicting_bytes for half in halves)
+        if rest := captured - duplicate - handshake - frames - unread - over - before - after:
+            ledger["byte", "unaccounted"] += rest
         ledger["byte", "lost"] += sum(half.lost_bytes for half in halves)
         ledger["byte", "cut by snaplen"] += sum(half.cut_bytes for half in halves)
 

@@ -34,10 +34,10 @@ cdef class Source:
 cdef class Half(Source):
     cdef public Flow flow
     cdef public Half peer
-    cdef public bint known, acknowledges, syn, finished
+    cdef public bint known, acknowledges, syn, finished, was_reset
     cdef public unsigned int initial, next, acknowledgment
     cdef public long long packets, captured_bytes, duplicate_bytes, conflicting_bytes, lost_bytes, cut_bytes
-    cdef public long long skipped_bytes, retransmissions, held_bytes
+    cdef public long long skipped_bytes, after_end_bytes, retransmissions
     cdef public long long fin_time, reset_time, fin_offset
     cdef public int time_to_live
     cdef public object held
@@ -47,7 +47,7 @@ cdef class Flow:
     cdef public int version, point, low_port, high_port
     cdef public unsigned long long low_high, low_low, high_high, high_low
     cdef public Half low, high, opener
-    cdef public long long packets, start, last_time, first_packet, last_packet
+    cdef public long long packets, start, last_time, first_packet, last_packet, watched_until
     cdef public int first_file, last_file
     cdef public int end_how
     cdef public Half end_by

@@ -112,10 +112,11 @@ class Half(Source):
     """One direction of a TCP connection: what its sender sent.
 
     known: `next` is set; syn: its SYN was seen (with `initial`); acknowledges: it has sent an ACK (the furthest in
-    `acknowledgment`); finished: its FIN is in order or its end was told to the reader.
+    `acknowledgment`); finished: its FIN is in order; was_reset: it sent an RST (reset_time: when, if times are known).
     next: the sequence number expected; fin_offset: stream offset of its FIN, MISSING if none was seen.
     captured_bytes: payload bytes in the capture, of which duplicate_bytes had come before (conflicting_bytes of them
-    with another value); skipped_bytes: passed over at the reader's wish.
+    with another value, where both copies were at hand); skipped_bytes: passed over at the reader's wish;
+    after_end_bytes: beyond its own FIN, read by nobody.
     lost_bytes: never captured; cut_bytes: cut off by the snapshot length.
     held: the assembler of what stands beyond a hole, None if nothing does; hole_packet, hole_time: when the peer
     acknowledged past it.
@@ -131,6 +132,7 @@ class Half(Source):
         self.acknowledges: cython.bint = False
         self.syn: cython.bint = False
         self.finished: cython.bint = False
+        self.was_reset: cython.bint = False
         self.initial: cython.uint = 0
         self.next: cython.uint = 0
         self.acknowledgment: cython.uint = 0
@@ -141,8 +143,8 @@ class Half(Source):
         self.lost_bytes: cython.longlong = 0
         self.cut_bytes: cython.longlong = 0
         self.skipped_bytes: cython.longlong = 0
+        self.after_end_bytes: cython.longlong = 0
         self.retransmissions: cython.longlong = 0
-        self.held_bytes: cython.longlong = 0
         self.fin_time: cython.longlong = NO_TIME
         self.reset_time: cython.longlong = NO_TIME
         self.fin_offset: cython.longlong = MISSING
@@ -156,7 +158,7 @@ class Flow:
     """One TCP connection. Of its two ends the one with the smaller (address, port) is `low`.
 
     opener: the half whose SYN (without ACK) opened it, None if not captured.
-    start, last_time: of its first and last packet. end_how: END_FIN or END_RST by what came first in stream order,
+    start, last_time: of its first and last packet; watched_until: capture time when its record ended. end_how: END_FIN or END_RST by what came first in stream order,
     else END_CAPTURE; end_by: whose; end_time: the later of the two FINs, or the RST, NO_TIME while open.
     complete: seen from the SYN to the end, no byte missing; begun: its first bytes were looked at; ended: both FINs or
     an RST; index: its place in the streams stage. opening: the upgrade stage's state; connections: the WebSocket
@@ -180,6 +182,7 @@ class Flow:
         self.packets: cython.longlong = 0
         self.start: cython.longlong = NO_TIME
         self.last_time: cython.longlong = NO_TIME
+        self.watched_until: cython.longlong = NO_TIME
         self.first_packet: cython.longlong = 0
         self.last_packet: cython.longlong = 0
         self.first_file: cython.int = 0

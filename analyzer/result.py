@@ -128,7 +128,7 @@ class Result:
         return ConnectionView(self, number)
 
     def __repr__(self) -> str:
-        return f"<wsclose result: {len(self.connections)} WebSocket connections in {', '.join(self.files)}>"
+        return f"<wsclose result: {self._account.connections} WebSocket connections in {', '.join(self.files)}>"
 
     def _repr_html_(self) -> str:
         """What a notebook shows: the summary."""

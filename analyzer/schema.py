@@ -365,6 +365,7 @@ MESSAGES = (
     Column("bytes", INTEGER, "application bytes, inflated; missing where not known", "bytes"),
     Column("compressed", BOOLEAN, "compressed by permessage-deflate (RFC 7692)", "compressed"),
     Column("valid", BOOLEAN, "whole and readable: text is UTF-8, inflating went well", "valid"),
+    Column("message", INTEGER, "number within its sender's messages of the connection, from 0; as in frames", "number"),
 )
 
 LEDGER_MEANINGS = {
@@ -385,6 +386,10 @@ LEDGER_MEANINGS = {
     ("byte", "before the upgrade"): "sent on the connection before the request for the WebSocket",
     ("byte", "handshake"): "of the upgrade request and its answer",
     ("byte", "frames"): "WebSocket frames, headers and payloads",
+    ("byte", "over a limit"): "sent before the answer to the upgrade, more than is kept (limits.py)",
+    ("byte", "after the end"): "sent after the sender's own FIN",
+    ("byte", "unaccounted"): "in no other cell: a defect of wsclose, please report it",
+    ("byte", "conflicting"): "of the duplicates those that differ from the copy kept; in no sum",
     ("byte", "skipped"): "captured after missing bytes, where frames could not be told any more",
     ("byte", "lost"): "acknowledged by the other side, never captured; in no sum",
     ("byte", "cut by snaplen"): "on the wire, cut off by the snapshot length; in no sum",

@@ -13,7 +13,7 @@ cdef class Streams(SegmentReader):
     cdef long long[::1] start, first_packet
     cdef int[::1] first_file
     cdef long long lost_after_packets, lost_after_time, linger, held_limit
-    cdef readonly long long websocket_packets, other_packets, flows
+    cdef readonly long long websocket_packets, other_packets
     cpdef void segment(self)
     cdef bint _begins_anew(self, Flow flow, Half half)
     cdef Py_ssize_t _new(self)

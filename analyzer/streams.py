@@ -83,7 +83,6 @@ class Streams(SegmentReader):
         self.held_limit = limits.HELD_SEGMENTS_BYTES
         self.websocket_packets = 0
         self.other_packets = 0
-        self.flows = 0
         self._make_room()
 
     def _make_room(self) -> cython.void:
@@ -144,7 +143,6 @@ class Streams(SegmentReader):
         index: cython.Py_ssize_t = self.table.add()
         if index >= len(self.states):
             self._make_room()
-        self.flows += 1
         self._reset(index)
         return index
 
@@ -164,7 +162,8 @@ class Streams(SegmentReader):
         self.table.remove(index)
 
     def _light(self, index: cython.Py_ssize_t, forward: cython.bint) -> cython.void:
-        """A segment of a flow that has had no payload. seen: bit 0 and 1 SYN of low and high, 2 and 3 who opened it."""
+        """A segment of a flow that has had no payload. seen: bit 0 and 1 SYN of low and high, 2 and 3 who opened it, 4 and
+        5 FIN."""
         segment: Segment = self.in_hand
         bit: cython.int = 1 if forward else 2
         if segment.flags & SYN:
@@ -184,7 +183,9 @@ class Streams(SegmentReader):
             self._live(index, forward)
             return
         self.packets[index] += 1
-        if segment.flags & RST:
+        if segment.flags & FIN:
+            self.seen[index] |= 16 * bit
+        if segment.flags & RST or self.seen[index] & 48 == 48:
             self.other_packets += self.packets[index]
             self._forget(index)
 
@@ -265,7 +266,9 @@ class Streams(SegmentReader):
         half.packets += 1
         if half.time_to_live < 0:
             half.time_to_live = segment.time_to_live
-        if flags & ACK:
+        if flags & ACK and (
+            not half.peer.known or difference(segment.acknowledgment, half.peer.next) <= OUTSIDE
+        ):  # an acknowledgment of what can't have been sent is a forgery or damage
             if not half.acknowledges:
                 half.acknowledges = True
                 half.acknowledgment = segment.acknowledgment
@@ -324,9 +327,25 @@ class Streams(SegmentReader):
             ahead = min(-ahead, stop - start)
             half.duplicate_bytes += ahead
             start += ahead
+        if half.held is not None and length > half.held.first() - half.offset:
+            self._hold_rest(half, start, stop, length)
+            return
         self._take(half, start, stop, length)
         if half.held is not None:
             self._release(half)
+
+    def _hold_rest(self, half: Half, start: int, stop: int, length: int) -> None:
+        """Take bytes that are next in order up to what is held; the first copy of what is held stays."""
+        room = half.held.first() - half.offset
+        middle = min(start + room, stop)
+        duplicate, conflicting = half.held.add(
+            half.offset + room, length - room, bytes(self.packet.data[middle:stop])
+        )
+        half.duplicate_bytes += duplicate
+        half.conflicting_bytes += conflicting
+        half.retransmissions += duplicate > 0
+        self._take(half, start, middle, room)
+        self._release(half)
 
     def _take(
         self, half: Half, start: cython.Py_ssize_t, stop: cython.Py_ssize_t, length: cython.longlong
@@ -341,6 +360,10 @@ class Streams(SegmentReader):
 
     def _hand(self, half: Half, start: cython.Py_ssize_t, stop: cython.Py_ssize_t) -> cython.void:
         take: cython.longlong = stop - start
+        if half.finished:
+            half.after_end_bytes += take
+            half.offset += take
+            return
         if half.skip:
             if half.skip < take:
                 take = half.skip
@@ -357,7 +380,7 @@ class Streams(SegmentReader):
         reader: Reader = half.reader  # type: ignore[assignment]  # opened just above
         reader.data(start, stop)
         half.offset += stop - start
-        if half.reader is None and half.flow.connections is None:
+        if half.reader is None and half.flow.connections is None and half.flow.index >= 0:
             self._ignore(half.flow)
 
     def _open(self, half: Half, start: cython.Py_ssize_t, stop: cython.Py_ssize_t) -> bool:
@@ -391,7 +414,7 @@ class Streams(SegmentReader):
         half.duplicate_bytes += duplicate
         half.conflicting_bytes += conflicting
         half.retransmissions += duplicate > 0
-        if half.held.held_bytes > self.held_limit:
+        if half.held.cost() > self.held_limit:
             self._lose(half)
 
     def _release(self, half: Half) -> None:
@@ -426,7 +449,6 @@ class Streams(SegmentReader):
     def _watch_hole(self, flow: Flow, half: Half) -> None:
         """A hole that the peer acknowledged is lost after some more packets or some time (limits)."""
         peer = half.peer
-        assert peer is not None
         end = advance(half.next, half.held.first() - half.offset)
         if not peer.acknowledges or difference(peer.acknowledgment, end) < 0:
             return
@@ -451,14 +473,15 @@ class Streams(SegmentReader):
                 half.syn, half.initial = True, segment.sequence
             if flags & ACK == 0 and flow.opener is None:
                 flow.opener = half
-        if flags & FIN and half.fin_offset == MISSING and half.known:
+        if flags & FIN and half.fin_offset == MISSING:
+            if not half.known:
+                half.known, half.next = True, segment.sequence
+            half.fin_time = self.packet.time
             half.fin_offset = half.offset + difference(segment.sequence, half.next) + segment.length
             half.fin_offset += 1 if flags & SYN else 0
         if segment.length > 0 and flags & RST == 0:  # the data of an RST is a message to people (RFC 9293 3.10.7)
             self._payload(half)
-        if flags & FIN:
-            if not half.known:
-                half.known, half.next, half.fin_offset = True, segment.sequence, half.offset
+        if half.fin_offset >= 0:
             self._check_fin(flow, half)
         if flags & RST:
             self._reset_by(flow, half)
@@ -469,32 +492,35 @@ class Streams(SegmentReader):
         if half.fin_offset == MISSING or half.offset < half.fin_offset or half.finished:
             return
         half.finished = True
-        half.fin_time = self.packet.time
         if flow.end_how == END_CAPTURE:
             flow.end_how, flow.end_by = END_FIN, half
         if half.reader is not None:
             half.reader.end(END_FIN)
-        if half.peer is not None and half.peer.finished:
-            self._end(flow)
+        if half.peer.finished:
+            self._end(flow, max(half.fin_time, half.peer.fin_time))
 
     def _reset_by(self, flow: Flow, half: Half) -> None:
-        if half.reset_time == NO_TIME:
+        if not half.was_reset:
+            half.was_reset = True
             half.reset_time = self.packet.time
         if flow.end_how == END_CAPTURE:
             flow.end_how, flow.end_by = END_RST, half
         if half.reader is not None and not half.finished:
-            half.finished = True
             half.reader.end(END_RST)
-        self._end(flow)
+        self._end(flow, self.packet.time)
 
-    def _end(self, flow: Flow) -> None:
+    def _end(self, flow: Flow, time: int) -> None:
         """Both FINs or an RST: the connection is over, late packets aside."""
-        if flow.ended or flow.index < 0:
+        if flow.ended:
             return
         flow.ended = True
-        flow.end_time = self.packet.time
+        flow.end_time = time
+        if flow.index < 0:  # its record is being ended, or it is ignored
+            return
         if flow.connections is None:
+            index = flow.index
             self._ignore(flow)
+            self._forget(index)
             return
         self.lingering.append((self.packet.time, flow))
         while self.lingering and self.packet.time != NO_TIME:
@@ -517,6 +543,10 @@ class Streams(SegmentReader):
     def _finish(self, flow: Flow) -> None:
         """Nothing more comes: holes are lost, readers are told, the flow is handed over."""
         flow.index = -1
+        flow.watched_until = self.packet.time
+        packet = self.packet
+        in_hand = packet.time, packet.number, packet.file
+        packet.time, packet.number, packet.file = flow.last_time, flow.last_packet, flow.last_file
         for half in (flow.low, flow.high):
             while half.held:
                 self._lose(half)
@@ -525,6 +555,7 @@ class Streams(SegmentReader):
         for half in (flow.low, flow.high):
             if half.reader is not None and not half.finished:
                 half.reader.end(END_CAPTURE)
+        packet.time, packet.number, packet.file = in_hand
         if flow.connections is None:
             self.other_packets += flow.packets
             return
@@ -538,7 +569,7 @@ class Streams(SegmentReader):
         peer = half.peer
         if half.fin_offset != MISSING:
             size = half.fin_offset - half.offset
-        elif peer is not None and peer.acknowledges and half.known:
+        elif peer.acknowledges and half.known:
             size = difference(peer.acknowledgment, half.next)
             size = 0 if size == 1 else size  # a FIN that was not captured has a number of its own
         else:
