@@ -21,7 +21,7 @@ bench: build  ## speed and memory beside the peers that are installed
 	$(PYTHON) -m benchmarks
 
 notebook:  ## run the notebook in place
-	$(PYTHON) -m jupyter execute --inplace notebooks/why-did-it-close.ipynb
+	$(PYTHON) -m jupyter execute --inplace --NotebookClient.record_timing=False notebooks/why-did-it-close.ipynb
 
 docs:  ## write the tables of the manual from the package
 	$(PYTHON) docs/make_tables.py
