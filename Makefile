@@ -18,7 +18,7 @@ lint:  ## style and types
 	$(PYTHON) -m ruff check . && $(PYTHON) -m mypy
 
 bench: build  ## speed and memory beside the peers that are installed
-	$(PYTHON) -m benchmarks
+	$(PYTHON) benchmarks/run.py
 
 notebook:  ## run the notebook in place
 	$(PYTHON) -m jupyter execute --inplace --NotebookClient.record_timing=False notebooks/why-did-it-close.ipynb

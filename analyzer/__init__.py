@@ -21,7 +21,7 @@ if _os.environ.get("ANALYZER_PURE"):
                 return _spec_from_file_location(name, source)
             return None
 
-    _sys.meta_path.insert(0, _SourceFirst)  # type: ignore[arg-type]
+    _sys.meta_path.insert(0, _SourceFirst)
 
 _PUBLIC = {
     "analyze": "analyzer.result",
@@ -30,7 +30,7 @@ _PUBLIC = {
     "CannotRead": "analyzer.problems",
     "NotKept": "analyzer.problems",
 }
-__all__ = ["CannotRead", "CloseCode", "NotKept", "Result", "analyze"]  # noqa: F822
+__all__ = ["CannotRead", "CloseCode", "NotKept", "Result", "analyze"]
 
 
 def __getattr__(name: str) -> object:

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+from collections.abc import Iterator
+from typing import TYPE_CHECKING, Any
 
 import pandas as pd
 
@@ -22,8 +23,8 @@ class ConnectionView:
         self._result = result
 
     @property
-    def row(self) -> pd.Series:  # type: ignore[type-arg]
-        """Its row of the connections table."""
+    def row(self) -> Any:
+        """Its row of the connections table, a Series."""
         return self._result.connections.loc[self.number]
 
     def _own(self, table: pd.DataFrame) -> pd.DataFrame:
@@ -56,7 +57,7 @@ class ConnectionView:
         table.insert(1, "offset", table["time"] - row["start"])
         return table
 
-    def _handshake(self, row: pd.Series) -> list[tuple[object, ...]]:  # type: ignore[type-arg]
+    def _handshake(self, row: Any) -> list[tuple[object, ...]]:
         file = row.get("first_file", pd.NA)
         events: list[tuple[object, ...]] = [(row["start"], row["first_packet"], file, pd.NA, "first packet", "")]
         if not pd.isna(row["opened"]):
@@ -67,8 +68,9 @@ class ConnectionView:
         return events
 
     def _frame_events(self) -> list[tuple[object, ...]]:
-        closes = iter(self.closes.itertuples())
-        events = []
+        closes: Iterator[Any] = self.closes.itertuples()
+        events: list[tuple[object, ...]] = []
+        frame: Any
         for frame in self.frames.itertuples():
             text = f"{frame.length} bytes"
             if frame.type == "close" and (close := next(closes, None)) is not None:
@@ -77,7 +79,7 @@ class ConnectionView:
             events.append((frame.time, frame.packet, file, frame.sender, str(frame.type), text.strip()))
         return events
 
-    def _ending(self, row: pd.Series) -> list[tuple[object, ...]]:  # type: ignore[type-arg]
+    def _ending(self, row: Any) -> list[tuple[object, ...]]:
         file = row.get("last_file", pd.NA)
         if pd.isna(row["transport_end"]):
             return [(row["end"], row["last_packet"], file, pd.NA, "last packet", "the connection is still open")]

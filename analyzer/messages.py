@@ -1,7 +1,7 @@
 """Joins frames into messages (RFC 6455 5.4), inflates them (RFC 7692), checks text, reads Close, Ping and Pong.
 
-Short text is checked in place, byte by byte; longer pieces and everything rare go through the libraries that do it best:
-`websockets` for unmasking, `bytes.decode` and `codecs` for UTF-8, `zlib` for DEFLATE.
+Short text is checked in place, byte by byte; longer pieces and everything rare go through the libraries that do it
+best: `websockets` for unmasking, `bytes.decode` and `codecs` for UTF-8, `zlib` for DEFLATE.
 """
 
 from __future__ import annotations
@@ -10,7 +10,7 @@ import codecs
 import zlib
 from typing import TYPE_CHECKING, Any
 
-from websockets.frames import apply_mask
+from websockets.frames import apply_mask  # type: ignore[attr-defined]  # the C form where it is built
 
 from analyzer import limits
 from analyzer.records import (

@@ -44,6 +44,22 @@ class Outcome:
         self.client_first_close = _first_close(connection.client)
         self.server_first_close = _first_close(connection.server)
         self.ended = _ended(connection, self.flow)
+        self.client_exact = self.server_exact = self.complete = False
+        self.client_high = self.client_low = self.server_high = self.server_low = 0
+        self.client_port = self.server_port = 0
+        self.clean = -1
+        self.transport: str | None = None
+        self.start = self.end = self.client_close = self.server_close = NO_TIME
+        self.duration = self.close_latency = self.idle_before_end = self.client_idle = self.server_idle = MISSING
+        self.client_code = self.server_code = self.client_saw = self.server_saw = MISSING
+        self.unanswered_pings = self.ping_rtt_median = self.ping_rtt_max = MISSING
+        self.retransmissions = self.lost_bytes = MISSING
+        self.client_reason: str | None = None
+        self.server_reason: str | None = None
+        self.close_initiator: str | None = None
+        self.transport_end: str | None = None
+        self.transport_end_by: str | None = None
+        self.outcome: str | None = None
 
 
 def conclude(connection: Connection) -> Outcome:

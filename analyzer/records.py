@@ -6,7 +6,7 @@ nanoseconds since 1970 UTC, NO_TIME where there is none; other missing numbers a
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
     import cython
@@ -117,7 +117,8 @@ class Half(Source):
     captured_bytes: payload bytes in the capture, of which duplicate_bytes had come before (conflicting_bytes of them
     with another value); skipped_bytes: passed over at the reader's wish.
     lost_bytes: never captured; cut_bytes: cut off by the snapshot length.
-    held: the assembler of what stands beyond a hole, None if nothing does; hole_packet, hole_time: when the peer acknowledged past it.
+    held: the assembler of what stands beyond a hole, None if nothing does; hole_packet, hole_time: when the peer
+    acknowledged past it.
     """
 
     def __init__(self, flow: Flow) -> None:
@@ -125,7 +126,7 @@ class Half(Source):
         self.skip: cython.longlong = 0
         self.offset: cython.longlong = 0
         self.flow: Flow = flow
-        self.peer: Half | None = None
+        self.peer: Half = None  # type: ignore[assignment]  # set by the flow
         self.known: cython.bint = False
         self.acknowledges: cython.bint = False
         self.syn: cython.bint = False
@@ -146,7 +147,7 @@ class Half(Source):
         self.reset_time: cython.longlong = NO_TIME
         self.fin_offset: cython.longlong = MISSING
         self.time_to_live: cython.int = -1
-        self.held: object = None
+        self.held: Any = None
         self.hole_packet: cython.longlong = 0
         self.hole_time: cython.longlong = NO_TIME
 
@@ -158,7 +159,8 @@ class Flow:
     start, last_time: of its first and last packet. end_how: END_FIN or END_RST by what came first in stream order,
     else END_CAPTURE; end_by: whose; end_time: the later of the two FINs, or the RST, NO_TIME while open.
     complete: seen from the SYN to the end, no byte missing; begun: its first bytes were looked at; ended: both FINs or
-    an RST; index: its place in the streams stage. opening: the upgrade stage's state; connections: the WebSocket connections recognised on it, in order.
+    an RST; index: its place in the streams stage. opening: the upgrade stage's state; connections: the WebSocket
+    connections recognised on it, in order.
     """
 
     def __init__(self) -> None:
@@ -189,7 +191,7 @@ class Flow:
         self.begun: cython.bint = False
         self.ended: cython.bint = False
         self.index: cython.Py_ssize_t = -1
-        self.opening: object = None
+        self.opening: Any = None
         self.connections: list[Connection] | None = None
 
 
@@ -232,10 +234,10 @@ class Side:
 
     def __init__(self, connection: Connection, is_client: cython.bint) -> None:
         self.connection: Connection = connection
-        self.peer: Side | None = None
+        self.peer: Side = None  # type: ignore[assignment]  # set by the connection
         self.is_client: cython.bint = is_client
-        self.source: Source | None = None
-        self.half: Half | None = None
+        self.source: Source = None  # type: ignore[assignment]  # set, like half, by the stage that recognises it
+        self.half: Half = None  # type: ignore[assignment]
         self.frames: cython.longlong = 0
         self.messages: cython.longlong = 0
         self.bytes: cython.longlong = 0
@@ -267,7 +269,7 @@ class Connection:
 
     def __init__(self) -> None:
         self.number: cython.longlong = MISSING
-        self.flow: Flow | None = None
+        self.flow: Flow = None  # type: ignore[assignment]  # set by the stage that recognises it
         self.client: Side = Side(self, True)
         self.server: Side = Side(self, False)
         self.client.peer = self.server

@@ -1,5 +1,5 @@
 from analyzer.flow_table cimport FlowTable
-from analyzer.records cimport Flow, Half, Packet, Segment, SegmentReader
+from analyzer.records cimport Flow, Half, Packet, Reader, Segment, SegmentReader
 
 cdef class Streams(SegmentReader):
     cdef Packet packet
@@ -15,6 +15,7 @@ cdef class Streams(SegmentReader):
     cdef long long lost_after_packets, lost_after_time, linger, held_limit
     cdef readonly long long websocket_packets, other_packets, flows
     cpdef void segment(self)
+    cdef bint _begins_anew(self, Flow flow, Half half)
     cdef Py_ssize_t _new(self)
     cdef void _reset(self, Py_ssize_t index)
     cdef void _make_room(self)

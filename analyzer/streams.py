@@ -14,7 +14,19 @@ from typing import TYPE_CHECKING, Any
 from analyzer import limits
 from analyzer.assembler import Assembler
 from analyzer.flow_table import FlowTable, grown
-from analyzer.records import END_CAPTURE, END_FIN, END_RST, MISSING, NO_TIME, Flow, Half, Packet, Segment, SegmentReader
+from analyzer.records import (
+    END_CAPTURE,
+    END_FIN,
+    END_RST,
+    MISSING,
+    NO_TIME,
+    Flow,
+    Half,
+    Packet,
+    Reader,
+    Segment,
+    SegmentReader,
+)
 
 if TYPE_CHECKING:
     import cython
@@ -270,12 +282,12 @@ class Streams(SegmentReader):
         if flow.high.held is not None:
             self._watch_hole(flow, flow.high)
 
-    def _begins_anew(self, flow: Flow, half: Half) -> bool:
+    def _begins_anew(self, flow: Flow, half: Half) -> cython.bint:
         """Whether the segment in hand belongs to a new connection of the same four-tuple."""
         segment = self.in_hand
         if segment.flags & SYN and not segment.flags & ACK:
             if half.syn:
-                return bool(half.initial != segment.sequence)
+                return half.initial != segment.sequence
             if not half.known:
                 return flow.ended
             return difference(advance(segment.sequence, 1 + half.offset), half.next) != 0
@@ -342,7 +354,8 @@ class Streams(SegmentReader):
             half.skipped_bytes += stop - start
             half.offset += stop - start
             return
-        half.reader.data(start, stop)
+        reader: Reader = half.reader  # type: ignore[assignment]  # opened just above
+        reader.data(start, stop)
         half.offset += stop - start
         if half.reader is None and half.flow.connections is None:
             self._ignore(half.flow)

@@ -6,7 +6,7 @@ import struct
 
 from analyzer.frames import FrameReader
 from analyzer.messages import MessageReader
-from analyzer.records import END_CAPTURE, Connection, Frame, Half, Observer, Packet, Flow
+from analyzer.records import END_CAPTURE, Connection, Flow, Frame, Half, Observer, Packet
 
 TEXT, BINARY, CONTINUATION, CLOSE, PING, PONG = 1, 2, 0, 8, 9, 10
 KEY = b"\x11\x92\x33\xf4"

@@ -17,7 +17,8 @@ class Recorder(Reader):
         self.base = half.offset
 
     def data(self, start, stop):
-        assert self.half.offset - self.base == sum(e[1] for e in self.log if e[0] != "end"), "offset is that of the first byte"
+        handed = sum(entry[1] for entry in self.log if entry[0] != "end")
+        assert self.half.offset - self.base == handed, "offset is that of the first byte"
         piece = bytes(self.packet.data[start:stop])
         self.got += piece
         self.log.append(("data", len(piece)))

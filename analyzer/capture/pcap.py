@@ -74,7 +74,7 @@ class Walker:
         return start
 
 
-def alternate(walkers: list, limit: cython.longlong) -> cython.Py_ssize_t:
+def alternate(walkers: list, limit: cython.longlong) -> cython.Py_ssize_t:  # type: ignore[type-arg]  # Cython takes the plain list
     """Hand on the packets of several files in the order of their times; of equal ones the earlier file's first.
 
     All walkers are held. Which one no longer is, so that more bytes may be needed; -1 when all next times are
