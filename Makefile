@@ -21,7 +21,7 @@ bench: build  ## speed and memory beside the peers that are installed
 	$(PYTHON) benchmarks/run.py
 
 notebook:  ## run the notebook in place
-	$(PYTHON) -m jupyter execute --inplace notebooks/why-did-it-close.ipynb
+	cd notebooks && $(PYTHON) -c "import nbclient, nbformat; name = 'why-did-it-close.ipynb'; book = nbformat.read(name, 4); nbclient.NotebookClient(book, record_timing=False).execute(); nbformat.write(book, name)"
 
 docs:  ## write the tables of the manual from the package
 	$(PYTHON) docs/make_tables.py
