@@ -84,6 +84,9 @@ class Request:
 
 def main(argv: Sequence[str] | None = None) -> int:
     """Run the command line; the exit status. SystemExit (0 or 2) for --help, --version and unknown options."""
+    if sys.stdout is None:
+        print("wsclose: there is no standard output", file=sys.stderr)
+        return 1
     _use_utf8()
     try:
         status = _run(list(sys.argv[1:] if argv is None else argv))
@@ -98,6 +101,10 @@ def main(argv: Sequence[str] | None = None) -> int:
     except BrokenPipeError:
         _abandon_output()
         return 0
+    except OSError as error:
+        _abandon_output()
+        print(f"wsclose: standard output: {error.strerror or error}", file=sys.stderr)
+        return 1
     except KeyboardInterrupt:
         _say("interrupted")
         return 130
@@ -150,8 +157,8 @@ def _parser() -> argparse.ArgumentParser:
 
 
 def _whole(text: str) -> int:
-    if not (text.isascii() and text.isdigit()):
-        raise argparse.ArgumentTypeError(f"{text!r} is no whole number")
+    if not (text.isascii() and text.isdigit() and len(text) < 19):
+        raise argparse.ArgumentTypeError(f"{text[:30]!r} is no whole number that fits")
     return int(text)
 
 
@@ -186,7 +193,7 @@ def _request(argv: list[str]) -> Request:
 
 
 def _number_of(command: str, words: list[str]) -> int:
-    if len(words) < 2 or not (words[-1].isascii() and words[-1].isdigit()):
+    if len(words) < 2 or not (words[-1].isascii() and words[-1].isdigit() and len(words[-1]) < 19):
         raise UsageError(f"{command} needs a capture file and the number of a connection: wsclose {command} FILE 0")
     return int(words[-1])
 
@@ -229,7 +236,7 @@ def _codes(request: Request) -> int:
         words.show(codes.everything())
         return 0
     text = request.inputs[0]
-    if not (text.isascii() and text.isdigit() and int(text[:6]) <= 65535):
+    if not (text.isascii() and text.isdigit() and len(text) <= 5 and int(text) <= 65535):
         raise UsageError(f"{text!r} is no close code: they are numbers from 0 to 65535")
     words.show(codes.one(int(text)))
     return 0

@@ -293,7 +293,8 @@ class MessageReader(FramePayloadReader):
 
     def _count_declared(self) -> None:
         """The declared length counts for a message that was cut off."""
-        declared = self.body - self.position + self.frame.length
+        length: object = self.frame.length  # 64 bits without a sign: no C sum holds it
+        declared = length + self.body - self.position  # type: ignore[operator]
         if declared < 1 << 63:
             self.body = declared
 

@@ -18,7 +18,7 @@ cpdef Outcome conclude(Connection connection)
 
 cdef long long NO_TIME, MISSING
 cdef int END_CAPTURE
-cdef long long NO_STATUS, ABNORMAL, WRAP, HALF_WRAP, PATIENCE
+cdef long long NO_STATUS, ABNORMAL, WRAP, HALF_WRAP, PATIENCE, PATIENCE_MOST
 
 cdef bint _not_captured(Side side)
 cdef bint _may_hide_close(Side side)

@@ -26,6 +26,7 @@ NO_STATUS = 1005  # a Close without a code was received (RFC 6455 7.1.5)
 ABNORMAL = 1006  # the connection ended without a Close received (RFC 6455 7.1.5)
 WRAP, HALF_WRAP = 1 << 32, 1 << 31
 PATIENCE = 1_000_000_000  # nanoseconds that a Pong may take where no round trip of the connection says more
+PATIENCE_MOST = 10**17  # clocks that jump must not make more of it
 TRANSPORT_ENDS = (None, "fin", "rst", "stream-end", "stream-reset", "goaway")  # by END_CAPTURE, END_FIN, ...
 
 
@@ -345,7 +346,7 @@ def _pings(outcome: Outcome) -> cython.void:
         middle = len(trips) // 2
         outcome.ping_rtt_max = trips[len(trips) - 1]
         outcome.ping_rtt_median = trips[middle] if len(trips) % 2 else (trips[middle - 1] + trips[middle]) // 2
-        judged_until = max(PATIENCE, 3 * outcome.ping_rtt_max)
+        judged_until = max(PATIENCE, 3 * min(outcome.ping_rtt_max, PATIENCE_MOST))
     watched_until: cython.longlong = outcome.end if outcome.ended else outcome.flow.watched_until
     judged_until = watched_until - judged_until if watched_until != NO_TIME else NO_TIME
     client = _unanswered(outcome.client, judged_until)

@@ -45,7 +45,8 @@ class Options:
 class Account:
     """What became of everything that was read.
 
-    connections: how many were recognised. ledger: (unit, kind) -> count; flow_kinds: TCP flows with payload, by what their first bytes look like.
+    connections: how many were recognised. ledger: (unit, kind) -> count;
+    flow_kinds: TCP flows with payload, by what their first bytes look like.
     """
 
     connections: int = 0

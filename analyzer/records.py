@@ -158,7 +158,8 @@ class Flow:
     """One TCP connection. Of its two ends the one with the smaller (address, port) is `low`.
 
     opener: the half whose SYN (without ACK) opened it, None if not captured.
-    start, last_time: of its first and last packet; watched_until: capture time when its record ended. end_how: END_FIN or END_RST by what came first in stream order,
+    start, last_time: of its first and last packet;
+    watched_until: capture time when its record ended. end_how: END_FIN or END_RST by what came first in stream order,
     else END_CAPTURE; end_by: whose; end_time: the later of the two FINs, or the RST, NO_TIME while open.
     complete: seen from the SYN to the end, no byte missing; begun: its first bytes were looked at; ended: both FINs or
     an RST; index: its place in the streams stage. opening: the upgrade stage's state; connections: the WebSocket

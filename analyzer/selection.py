@@ -50,6 +50,8 @@ class Selection:
             if name not in known:
                 message = f"no column {name}; {near(name, known)}" if name else "a column's name is missing"
                 raise WhereError(message, self._columns, at, "--columns")
+            if name in names:
+                raise WhereError(f"{name} is named twice", self._columns, at, "--columns")
             names.append(name)
             at += len(part) + 1
         return frame[names]

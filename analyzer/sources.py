@@ -104,7 +104,9 @@ class Input:
         self._opened = True
         try:
             raw = self._opener()
-        except (OSError, ValueError, ImportError) as error:
+        except ImportError as error:
+            raise CannotRead(self.name, f"{_reason(error)}: pip install fsspec[http], or as it says") from error
+        except (OSError, ValueError) as error:
             raise CannotRead(self.name, _reason(error)) from error
         try:
             opened = Opened(self.name, raw, self._owned)

@@ -162,8 +162,10 @@ class Streams(SegmentReader):
         self.table.remove(index)
 
     def _light(self, index: cython.Py_ssize_t, forward: cython.bint) -> cython.void:
-        """A segment of a flow that has had no payload. seen: bit 0 and 1 SYN of low and high, 2 and 3 who opened it, 4 and
-        5 FIN."""
+        """A segment of a flow that has had no payload.
+
+        seen: bits 0 and 1 SYN of low and high, 2 and 3 who opened it, 4 and 5 FIN.
+        """
         segment: Segment = self.in_hand
         bit: cython.int = 1 if forward else 2
         if segment.flags & SYN:

@@ -43,6 +43,7 @@ class Talk:
         self.time += int(seconds * SECOND)
         self.packet += 1
         self.flow.last_time, self.flow.last_packet = self.time, self.packet
+        self.flow.watched_until = self.time
 
     def send(self, side: Side, size: int, unacknowledged: bool = False) -> None:
         """The side sends `size` bytes; it has read everything that the other side sent before."""
@@ -88,8 +89,8 @@ class Talk:
         close.reason = body[2:]
         close.time, close.packet = self.time, self.packet
         close.peer_close_acknowledged = bool(theirs.closes) and not unacknowledged
-        close.after_peer_fin = theirs.half.fin_time > 0
-        close.after_peer_reset = theirs.half.reset_time > 0
+        close.after_peer_fin = theirs.half.finished
+        close.after_peer_reset = theirs.half.was_reset
         for name, value in fields.items():
             setattr(close, name, value)
         side.closes = [*(side.closes or []), close]
@@ -114,7 +115,7 @@ class Talk:
         """An RST."""
         self.tick()
         self._ending()
-        side.half.reset_time = self.time
+        side.half.was_reset, side.half.reset_time = True, self.time
         if self.flow.end_how == END_CAPTURE:
             self._end_by(side, END_RST)
         self._over()
@@ -126,7 +127,7 @@ class Talk:
 
     def never_captured(self, side: Side) -> None:
         """None of the side's packets is in the capture."""
-        side.half.packets = 0
+        side.half.packets, side.half.syn = 0, False
         side.half.known = side.half.acknowledges = False
         side.exact = False
         side.closes = None

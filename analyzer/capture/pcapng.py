@@ -42,12 +42,15 @@ class Interface:
         self.point: cython.int = point
         self.snapshot: cython.longlong = snapshot
         self.scale: cython.longlong = 10 ** (9 - resolution) if resolution <= 9 and not offset else 0
-        self.most: cython.longlong = ((1 << 63) - 1) // max(1, self.scale) >> 32
+        self.most: cython.longlong = ((1 << 62) - 1) // max(1, self.scale) >> 32
         self.resolution: int = resolution
         self.offset: int = offset
 
     def time(self, upper: cython.longlong, lower: cython.longlong) -> cython.longlong:
-        """Nanoseconds since 1970 of a time in this interface's units; NO_TIME where 64 bits do not hold them."""
+        """Nanoseconds since 1970 of a time in this interface's units; NO_TIME outside the years 1823 to 2116.
+
+        Differences of two such times fit 64 bits.
+        """
         if self.scale > 0 and upper < self.most:
             return (upper << 32 | lower) * self.scale
         return self.exact_time(upper, lower)
@@ -60,7 +63,7 @@ class Interface:
         else:
             nanoseconds = ticks * 10**9 // 10**self.resolution
         nanoseconds += self.offset * 10**9
-        return nanoseconds if -(1 << 63) < nanoseconds < 1 << 63 else NO_TIME
+        return nanoseconds if -(1 << 62) < nanoseconds < 1 << 62 else NO_TIME
 
 
 class PcapngWalker(Walker):
