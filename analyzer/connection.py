@@ -45,6 +45,17 @@ class ConnectionView:
         """Its messages, both directions."""
         return self._own(self._result.messages)
 
+    def payloads(self) -> pd.DataFrame:
+        """Its messages with a column `payload`: bytes, unmasked and inflated, <NA> where not all is there.
+
+        Reads the inputs again (NotKept if they can't be).
+        """
+        found = self._result.payloads(self.number)
+        table = self.messages.copy()
+        keys = zip(table["sender"], table["message"], strict=True)
+        table["payload"] = pd.Series([found.get(key, pd.NA) for key in keys], index=table.index, dtype="object")
+        return table
+
     def timeline(self) -> pd.DataFrame:
         """What happened, in order: columns time, offset (since start), packet, file, sender, event, text."""
         row = self.row

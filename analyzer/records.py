@@ -363,7 +363,7 @@ class Message:
     """
 
     def __init__(self) -> None:
-        self.sender: Side | None = None
+        self.sender: Side = None  # type: ignore[assignment]  # set by the message stage
         self.number: cython.longlong = 0
         self.time: cython.longlong = NO_TIME
         self.packet: cython.longlong = 0

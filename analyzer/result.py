@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any
 
 from analyzer.pipeline import Account, Options, Pipeline, Progress
 from analyzer.problems import CannotRead, NotKept, Problem
+from analyzer.records import Message, Observer
 from analyzer.sources import Input, resolve
 
 if TYPE_CHECKING:
@@ -17,6 +18,20 @@ if TYPE_CHECKING:
 
 DEFAULT_TABLES = ("connections", "closes", "ledger")
 Chunk = Callable[[str, "pd.DataFrame"], None]
+
+
+class Payloads(Observer):
+    """Keeps the payloads of one connection's messages."""
+
+    def __init__(self, number: int) -> None:
+        self.found: dict[tuple[str, int], bytes] = {}
+        self._number = number
+
+    def message(self, message: Message) -> None:
+        if message.sender.connection.number == self._number and message.payload is not None:
+            self.found["client" if message.sender.is_client else "server", message.number] = message.payload
+
+
 
 
 def analyze(
@@ -136,11 +151,24 @@ class Result:
 
     def _table(self, name: str) -> pd.DataFrame:
         if name not in self._tables:
-            unreadable = [each.name for each in self._inputs if not each.rereadable]
-            if unreadable:
-                raise NotKept(f"{unreadable[0]} can't be read again; pass tables=({name!r}, ...) to analyze()")
+            self._need_again(f"pass tables=({name!r}, ...) to analyze()")
             self._read(frozenset((name,)), None)
         return self._tables[name]
+
+    def _need_again(self, cure: str) -> None:
+        for each in self._inputs:
+            if not each.rereadable:
+                raise NotKept(f"{each.name} can't be read again; {cure}")
+
+    def payloads(self, number: int) -> dict[tuple[str, int], bytes]:
+        """Payloads of one connection's messages, unmasked and inflated: (sender, message) -> bytes.
+
+        Reads the inputs again; a message that is not all there has none. NotKept if an input can't be read again.
+        """
+        self._need_again("save it to a file first")
+        observer = Payloads(number)
+        Pipeline(self._inputs, observer, frozenset(("messages",)), self._options, payloads=True).run()
+        return observer.found
 
     def _read(self, tables: frozenset[str], chunk: Chunk | None) -> None:
         from analyzer.tables import Tables

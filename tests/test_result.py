@@ -1,0 +1,72 @@
+"""The Python interface: lazily built tables, what can't be read again, payloads, time ranges."""
+
+import io
+
+import pytest
+from conftest import SAMPLES
+
+import analyzer
+
+SAMPLE = str(SAMPLES / "browser-chromium-deflate.pcapng")
+
+
+def test_a_table_not_asked_for_is_built_on_first_access():
+    result = analyzer.analyze(SAMPLE)
+    assert len(result.frames) == result.connections[["client_frames", "server_frames"]].to_numpy().sum()
+    assert result.frames.equals(analyzer.analyze(SAMPLE, tables=("frames",)).frames)
+
+
+def test_what_was_not_kept_of_a_stream_names_the_argument_that_keeps_it():
+    class Pipe(io.RawIOBase):
+        def __init__(self):
+            self.stream = open(SAMPLE, "rb")
+
+        def readable(self):
+            return True
+
+        def readinto(self, buffer):
+            return self.stream.readinto(buffer)
+
+        def close(self):
+            self.stream.close()
+            super().close()
+
+    with Pipe() as pipe:
+        result = analyzer.analyze(pipe)
+        assert len(result.connections) == len(analyzer.analyze(SAMPLE).connections)
+        assert "WebSocket connections" in repr(result)
+        with pytest.raises(analyzer.NotKept, match=r"tables=\('frames', \.\.\.\)"):
+            result.frames  # noqa: B018
+
+
+def test_payloads_are_unmasked_and_inflated():
+    result = analyzer.analyze(SAMPLE)
+    view = result.connection(int(result.connections["client_messages"].idxmax()))
+    table = view.payloads()
+    whole = table[table["bytes"].notna()]
+    assert len(whole) and (whole["payload"].map(len) == whole["bytes"]).all()
+    assert table["compressed"].any()
+
+
+def test_packets_outside_the_time_range_are_counted_and_not_read():
+    whole = analyzer.analyze(SAMPLE)
+    middle = whole.connections["start"].sort_values().iloc[3]
+    part = analyzer.analyze(SAMPLE, since=middle.isoformat())
+    assert part.connections["start"].min() >= middle
+    counts = part.ledger.set_index(["unit", "kind"])["count"]
+    assert counts["packet", "outside time range"] > 0
+    whole_packets = whole.ledger.loc[whole.ledger["unit"] == "packet", "count"].sum()
+    assert counts["packet"].sum() == whole_packets
+
+
+def test_unknown_tables_and_connections_are_errors_that_name_what_there_is():
+    with pytest.raises(ValueError, match="connections, closes"):
+        analyzer.analyze(SAMPLE, tables=("conections",))
+    with pytest.raises(KeyError, match="there is no connection 999"):
+        analyzer.analyze(SAMPLE).connection(999)
+
+
+def test_the_ledger_accounts_for_every_byte_of_every_sample(sample):
+    ledger = analyzer.analyze(*map(str, sample.paths)).ledger
+    assert "unaccounted" not in set(ledger["kind"])
+    assert (ledger["count"] >= 0).all()
