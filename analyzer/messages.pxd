@@ -1,0 +1,29 @@
+from analyzer.records cimport Close, Connection, Frame, FramePayloadReader, Message, Observer, Packet, Side
+
+cdef class MessageReader(FramePayloadReader):
+    cdef Packet packet
+    cdef Side side
+    cdef Frame frame
+    cdef Message message
+    cdef Observer observer
+    cdef bint observe_frames, observe_messages, keep_payloads
+    cdef long long position, body, inflated_limit, compressed_limit
+    cdef int kind
+    cdef bint in_message, whole, reserved, checks_text, text_fails, gathers
+    cdef object decoder, inflater
+    cdef list chunks
+    cdef bytearray control
+    cdef bint control_whole
+    cpdef void begin(self)
+    cpdef void payload(self, Py_ssize_t start, Py_ssize_t stop)
+    cpdef void missing(self, long long size)
+    cpdef void complete(self)
+    cpdef void give_up(self)
+    cdef void _begin_message(self)
+    cdef void _check_text(self, Py_ssize_t start, Py_ssize_t stop)
+    cdef bint _is_ascii(self, Py_ssize_t start, Py_ssize_t stop)
+    cdef bytes _unmasked(self, Py_ssize_t start, Py_ssize_t stop)
+    cdef void _complete_message(self)
+    cdef void _abandon_message(self)
+
+cdef int CONTINUATION, TEXT, BINARY, CLOSE, PING, PONG, IGNORED, DATA
