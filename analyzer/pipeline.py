@@ -89,6 +89,7 @@ class Pipeline:
         }
         for kind, count in counts.items():
             account.ledger["packet", kind] += count
+        account.ledger["byte", "truncated record"] += self.captures.counts["truncated bytes"]
         return account
 
     def _recognised(self, connection: Connection) -> None:

@@ -391,6 +391,7 @@ LEDGER_MEANINGS = {
     ("byte", "unaccounted"): "in no other cell: a defect of wsclose, please report it",
     ("byte", "conflicting"): "of the duplicates those that differ from the copy kept; in no sum",
     ("byte", "skipped"): "captured after missing bytes, where frames could not be told any more",
+    ("byte", "truncated record"): "of the record in which a file ends, not read as a packet; in no sum",
     ("byte", "lost"): "acknowledged by the other side, never captured; in no sum",
     ("byte", "cut by snaplen"): "on the wire, cut off by the snapshot length; in no sum",
 }

@@ -70,3 +70,26 @@ def test_the_ledger_accounts_for_every_byte_of_every_sample(sample):
     ledger = analyzer.analyze(*map(str, sample.paths)).ledger
     assert "unaccounted" not in set(ledger["kind"])
     assert (ledger["count"] >= 0).all()
+
+
+def test_a_file_that_ends_within_a_record_gives_all_before_it_and_a_row_in_the_ledger(tmp_path):
+    whole = (SAMPLES / "ipv6.pcap").read_bytes()
+    cut = tmp_path / "cut.pcap"
+    cut.write_bytes(whole[:-5])
+    before = analyzer.analyze(SAMPLES / "ipv6.pcap").ledger.set_index(["unit", "kind"])["count"]
+    result = analyzer.analyze(cut)
+    counts = result.ledger.set_index(["unit", "kind"])["count"]
+    assert counts["packet"].sum() == before["packet"].sum() - 1
+    assert before["byte", "truncated record"] == 0 < counts["byte", "truncated record"]
+    assert len(result.problems) == 1
+
+
+def test_hot_modules_are_compiled_with_their_types():
+    """A module whose .pxd is lost still compiles, into something many times slower."""
+    from analyzer import frames, messages, packets, records, streams
+
+    if not records.__file__.endswith(".py"):
+        for kind in (frames.FrameReader, messages.MessageReader, packets.Packets, streams.Streams, records.Half):
+            assert not hasattr(kind, "__dict__") or "__dict__" not in kind.__dict__, kind
+            with pytest.raises(TypeError):
+                kind.new_attribute = 1
