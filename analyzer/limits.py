@@ -16,8 +16,9 @@ LOST_AFTER_PACKETS = 500
 LOST_AFTER_SECONDS = 30
 """Capture time, after its peer acknowledged past a hole, until the hole counts as lost."""
 
-LINGER_SECONDS = 60
-"""Capture time that an ended flow is kept for late packets: one maximum segment lifetime as hosts use it."""
+LINGER_SECONDS = 5
+"""Capture time that an ended flow is kept for late packets: enough for a few retransmissions of a FIN (RFC 6298: the
+first after 1 s at the most once a round trip is known)."""
 
 INFLATED_MESSAGE = 64 << 20
 """Bytes that one compressed message may inflate to; a bomb makes 100 MB of 100 KB."""

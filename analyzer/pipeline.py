@@ -112,6 +112,7 @@ class Pipeline:
                 connection.end_time = flow.end_time
             self.observer.connection(connection)
         self._count_bytes(flow)
+        _release(flow)
 
     def _count_bytes(self, flow: Flow) -> None:
         """Every captured payload byte of a WebSocket flow goes into one cell."""
@@ -178,6 +179,17 @@ def packets_of(inputs: Iterable[str], reader_for: Callable[[Packet, Segment], Ex
     extractor = reader_for(packet, segment)
     packets = Packets(packet, segment, extractor, unwrap, Fragments())
     captures(resolve(inputs), packet, extractor.tap(packets), Options()).run()
+
+
+def _release(flow: Flow) -> None:
+    """Part the records of a flow from each other: in a ring they would wait for the garbage collector."""
+    for connection in flow.connections or ():
+        for side in (connection.client, connection.server):
+            side.connection = side.peer = side.source = side.half = side.closes = None  # type: ignore[assignment]
+        connection.flow = None  # type: ignore[assignment]
+    for half in (flow.low, flow.high):
+        half.reader = half.peer = half.flow = None  # type: ignore[assignment]
+    flow.connections = flow.opening = flow.opener = flow.end_by = None
 
 
 def _side_of(connection: Connection, half: Half | None) -> Side | None:
