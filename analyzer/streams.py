@@ -59,8 +59,8 @@ def advance(sequence: cython.uint, by: cython.longlong) -> cython.uint:
 class Streams(SegmentReader):
     """Takes every TCP segment; hands payloads in order to the readers that `openings` puts in place.
 
-    openings.begin(flow, half, start, stop) looks at a flow's first bytes and says whether they may lead to a WebSocket;
-    finished(flow) is called once for every flow on which a connection was recognised, when nothing more comes of it.
+    openings.begin(flow, low, high, start, stop) looks at a flow's first bytes and says whether they may lead to a
+    WebSocket; finished(flow) is called once for every flow on which a connection was recognised, when nothing more comes of it.
     """
 
     def __init__(
@@ -392,7 +392,7 @@ class Streams(SegmentReader):
             return False
         if not flow.begun:
             flow.begun = True
-            if not self.openings.begin(flow, half, start, stop):
+            if not self.openings.begin(flow, flow.low, flow.high, start, stop):
                 self._ignore(flow)
         return half.reader is not None
 

@@ -37,11 +37,11 @@ class Taps:
     def __init__(self, packet):
         self.packet, self.flows = packet, []
 
-    def begin(self, flow, half, start, stop):
+    def begin(self, flow, low, high, start, stop):
         if bytes(self.packet.data[start : start + 1]) == b"!":
             return False
         flow.connections = [Connection()]
-        flow.low.reader, flow.high.reader = Recorder(self.packet, flow.low), Recorder(self.packet, flow.high)
+        low.reader, high.reader = Recorder(self.packet, low), Recorder(self.packet, high)
         self.flows.append(flow)
         return True
 

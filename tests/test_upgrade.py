@@ -100,7 +100,7 @@ class Conversation:
         half.offset = self.position[client] + passed
         self.position[client] += len(chunk)
         if self.begun is None:
-            self.begun = self.openings.begin(self.flow, half, 2, 2 + len(chunk))
+            self.begun = self.openings.begin(self.flow, self.flow.low, self.flow.high, 2, 2 + len(chunk))
         if passed < len(chunk) and half.reader is not None:
             self.handed[client] += len(chunk) - passed
             half.reader.data(2 + passed, 2 + len(chunk))

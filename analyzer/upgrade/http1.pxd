@@ -13,7 +13,7 @@ cdef class Openings:
     cdef public object accept, recognised
     cdef public dict kinds
     cdef FieldLines field_lines
-    cpdef bint begin(self, Flow flow, Half half, Py_ssize_t start, Py_ssize_t stop)
+    cpdef bint begin(self, Flow flow, Source low, Source high, Py_ssize_t start, Py_ssize_t stop)
     cpdef void count(self, str kind)
 
 cdef class Opening(Exchange):

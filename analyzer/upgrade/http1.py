@@ -61,9 +61,12 @@ class Openings:
         self.kinds: dict[str, int] = {}
         self.field_lines = FieldLines()
 
-    def begin(self, flow: Flow, half: Half, start: cython.Py_ssize_t, stop: cython.Py_ssize_t) -> cython.bint:
-        """Look at the first bytes that a flow carries. True: its readers are in place and want them; else it never
-        becomes a WebSocket here and may be forgotten."""
+    def begin(
+        self, flow: Flow, low: Source, high: Source, start: cython.Py_ssize_t, stop: cython.Py_ssize_t
+    ) -> cython.bint:
+        """Look at the first bytes that a flow carries, of either direction; low, high: the sources of its ordered bytes
+        (TCP's halves, or what a layer over them gives). True: their readers are in place and want the bytes; else the
+        flow never becomes a WebSocket here and may be forgotten."""
         data: cython.const[cython.uchar][::1] = self.packet.data
         limit: cython.Py_ssize_t = min(stop, start + FIRST_LOOK)
         if start >= stop:
@@ -72,7 +75,7 @@ class Openings:
         if kind >= TLS:
             self.count(KIND_NAMES[kind])
             return False
-        flow.opening = Opening(self, flow, flow.low, flow.high)
+        flow.opening = Opening(self, flow, low, high)
         return True
 
     def count(self, kind: str) -> cython.void:
