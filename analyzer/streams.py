@@ -60,7 +60,8 @@ class Streams(SegmentReader):
     """Takes every TCP segment; hands payloads in order to the readers that `openings` puts in place.
 
     openings.begin(flow, low, high, start, stop) looks at a flow's first bytes and says whether they may lead to a
-    WebSocket; finished(flow) is called once for every flow on which a connection was recognised, when nothing more comes of it.
+    WebSocket; finished(flow) is called once for every flow on which a connection was recognised, when nothing more
+    comes of it.
     """
 
     def __init__(
