@@ -16,15 +16,15 @@ cdef class Segment:
     cdef public long long length
 
 cdef class PacketReader:
-    cpdef void packet(self)
+    cpdef object packet(self)
 
 cdef class SegmentReader:
-    cpdef void segment(self)
+    cpdef object segment(self)
 
 cdef class Reader:
-    cpdef void data(self, Py_ssize_t start, Py_ssize_t stop)
-    cpdef void gap(self, long long size, bint cut)
-    cpdef void end(self, int how)
+    cpdef object data(self, Py_ssize_t start, Py_ssize_t stop)
+    cpdef object gap(self, long long size, bint cut)
+    cpdef object end(self, int how)
 
 cdef class Source:
     cdef public Reader reader
@@ -103,11 +103,11 @@ cdef class Frame:
     cdef public int file
 
 cdef class FramePayloadReader:
-    cpdef void begin(self)
-    cpdef void payload(self, Py_ssize_t start, Py_ssize_t stop)
-    cpdef void missing(self, long long size)
-    cpdef void complete(self)
-    cpdef void give_up(self)
+    cpdef object begin(self)
+    cpdef object payload(self, Py_ssize_t start, Py_ssize_t stop)
+    cpdef object missing(self, long long size)
+    cpdef object complete(self)
+    cpdef object give_up(self)
 
 cdef class Message:
     cdef public Side sender
@@ -117,7 +117,7 @@ cdef class Message:
     cdef public bytes payload
 
 cdef class Observer:
-    cpdef void frame(self, Frame frame)
-    cpdef void message(self, Message message)
-    cpdef void close(self, Close close)
-    cpdef void connection(self, Connection connection)
+    cpdef object frame(self, Frame frame)
+    cpdef object message(self, Message message)
+    cpdef object close(self, Close close)
+    cpdef object connection(self, Connection connection)
