@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import argparse
+import atexit
 import contextlib
 import gc
 import os
@@ -89,7 +90,7 @@ def main(argv: Sequence[str] | None = None) -> int:
         print("wsclose: there is no standard output", file=sys.stderr)
         return 1
     _use_utf8()
-    gc.set_threshold(200_000, 20, 100)  # a command is over before it pays to look for rings often
+    _be_quick()
     try:
         status = _run(list(sys.argv[1:] if argv is None else argv))
         sys.stdout.flush()
@@ -313,7 +314,8 @@ def _table(request: Request) -> int:
     try:
         result = _analyzed(request, (request.command, "connections"), _feed(request, selection, sink))
         if request.command not in STREAMED:
-            sink.write(selection.rows(getattr(result, request.command)))
+            for rows in result.pieces(request.command):
+                sink.write(selection.rows(rows))
         sink.commit()
     except KeyboardInterrupt:
         place = sink.keep_partial()
@@ -412,7 +414,7 @@ def _status(result: Any, request: Request) -> int:
             _say(summary.problem_text(problem))
         if len(result.problems) > PROBLEMS_SAID:
             _say(f"and {len(result.problems) - PROBLEMS_SAID} more problems: wsclose FILE tells them")
-        if request.command in TABLES and result.connections.empty:
+        if request.command in TABLES and result.empty:
             for line in summary.absence(result, request.inputs):
                 _say("".join(text for text, _ in line).strip())
     for error in result.errors:
@@ -442,6 +444,14 @@ def _say(message: object) -> None:
 
     sys.stdout.flush()
     print("wsclose:", "\n".join(visible(line) for line in str(message).split("\n")), file=sys.stderr)
+
+
+def _be_quick() -> None:
+    """A command is over before it pays to look for rings often, or at its end; and it does no linear algebra, for which
+    numpy would start threads that wait busily."""
+    gc.set_threshold(200_000, 20, 100)
+    atexit.register(gc.freeze)
+    os.environ.setdefault("OPENBLAS_NUM_THREADS", "1")
 
 
 def _use_utf8() -> None:

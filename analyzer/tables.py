@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from array import array
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from operator import attrgetter
 from struct import Struct
 from typing import Any
@@ -54,11 +54,15 @@ class _Group:
         """How to take a record until the next clear(): read it, number what was read, keep the number."""
         return self._read, self._numbering, self._numbers.append
 
-    def build(self) -> dict[str, Any]:
-        """Each column's values."""
-        distinct = list(zip(*self._numbering, strict=True)) or [()] * len(self._paths)
+    def build(self, chosen: Any) -> dict[str, Any]:
+        """Each column's values in the chosen rows (an index of numpy)."""
+        numbers = np.frombuffer(self._numbers, np.int32)[chosen]
+        keys: Sequence[Any] = list(self._numbering)
+        if len(keys) > len(numbers):  # make values of those that occur here alone
+            used, numbers = np.unique(numbers, return_inverse=True)
+            keys = [keys[number] for number in used.tolist()]
+        distinct = list(zip(*keys, strict=True)) or [()] * len(self._paths)
         raw = dict(zip(self._paths, distinct, strict=True))
-        numbers = np.frombuffer(self._numbers, np.int32)
         return {
             column.name: self._typed(column, *(raw[path] for path in column.paths)).take(numbers)
             for column in self.columns
@@ -98,9 +102,14 @@ class _Numbers:
         """How to take a record until the next clear(): read it, pack what was read, keep the bytes."""
         return self._read, self._pack, self._packed.extend
 
-    def build(self) -> dict[str, Any]:
-        """Each column's values."""
-        rows = np.frombuffer(self._packed, np.int64).reshape(-1, len(self.columns))
+    def raw(self, column: str) -> Any:
+        """One column's numbers as they were read; copy them before the next row is taken."""
+        place = [column.name for column in self.columns].index(column)
+        return np.frombuffer(self._packed, np.int64).reshape(-1, len(self.columns))[:, place]
+
+    def build(self, chosen: Any) -> dict[str, Any]:
+        """Each column's values in the chosen rows (an index of numpy)."""
+        rows = np.frombuffer(self._packed, np.int64).reshape(-1, len(self.columns))[chosen]
         return {column.name: _typed(column, rows[:, place].copy()) for place, column in enumerate(self.columns)}
 
 
@@ -119,7 +128,7 @@ def _typed(column: Column, values: Any) -> Any:
     return pd.arrays.IntegerArray(values, missing)
 
 
-class _Rows:
+class Rows:
     """The rows of one table."""
 
     def __init__(self, table: Table, files: Sequence[str]) -> None:
@@ -131,6 +140,7 @@ class _Rows:
                 groups.setdefault(column.group, []).append(column)
         self._numbers = _Numbers([column for column in self.columns if column.is_plain_number])
         self._groups = [_Group(columns, files) for columns in groups.values()]
+        self._parts: list[_Numbers | _Group] = [self._numbers, *self._groups]
         self._taken = 0
         self._begin()
 
@@ -149,19 +159,38 @@ class _Rows:
 
     def take(self) -> pd.DataFrame:
         """The rows as a DataFrame, numbered on from the rows taken before; they are then forgotten."""
-        values: dict[str, Any] = {}
-        parts: list[_Numbers | _Group] = [self._numbers, *self._groups]
-        for part in parts:
-            values |= part.build()
+        frame = self._frame(self._order(), self._taken)
+        for part in self._parts:
             part.clear()
-        frame = pd.DataFrame({column.name: values.pop(column.name) for column in self.columns}, copy=False)
-        if self.table.index is None:
-            frame.index = pd.RangeIndex(self._taken, self._taken + self.count)
-        else:
-            frame.index = pd.Index(frame.pop(self.table.index).to_numpy(np.int64), name=self.table.index)
-            frame = frame if frame.index.is_monotonic_increasing else frame.sort_index()
         self._taken += self.count
         self._begin()
+        return frame
+
+    def pieces(self) -> Iterator[pd.DataFrame]:
+        """The rows that are kept, PIECE at a time, at least one piece, which may be empty; they stay."""
+        order = self._order()
+        for start in range(0, max(1, self.count), PIECE):
+            stop = min(start + PIECE, self.count)
+            yield self._frame(slice(start, stop) if isinstance(order, slice) else order[start:stop], start)
+
+    def _order(self) -> Any:
+        """All rows in the order of the table's index, as an index of numpy."""
+        if self.table.index is not None:
+            numbers = self._numbers.raw(self.table.index)
+            if (numbers[1:] < numbers[:-1]).any():
+                return np.argsort(numbers, kind="stable")
+        return slice(0, self.count)
+
+    def _frame(self, chosen: Any, start: int) -> pd.DataFrame:
+        """The chosen rows as a DataFrame; start: the number of the first where the table has no index of its own."""
+        values: dict[str, Any] = {}
+        for part in self._parts:
+            values |= part.build(chosen)
+        frame = pd.DataFrame({column.name: values.pop(column.name) for column in self.columns}, copy=False)
+        if self.table.index is None:
+            frame.index = pd.RangeIndex(start, start + len(frame))
+        else:
+            frame.index = pd.Index(frame.pop(self.table.index).to_numpy(np.int64), name=self.table.index)
         return frame
 
 
@@ -181,7 +210,7 @@ class Tables(Observer):
     ) -> None:
         asked = frozenset(tables)
         self._chunk = chunk
-        self._rows = {name: _Rows(table, files) for name, table in TABLES.items() if name in asked}
+        self._rows = {name: Rows(table, files) for name, table in TABLES.items() if name in asked}
         self._connections = self._rows.get("connections")
 
     def frame(self, frame: Frame) -> None:
@@ -206,7 +235,12 @@ class Tables(Observer):
             self._chunk(name, rows.take())
 
     def frames_of(self, ledger: Mapping[tuple[str, str], int]) -> dict[str, pd.DataFrame]:
-        """The tables that are kept, by name; ledger: (unit, kind) -> count. To be called once, when all is observed."""
+        """The tables that are kept, by name; see kept."""
+        return {name: rows.take() for name, rows in self.kept(ledger).items()}
+
+    def kept(self, ledger: Mapping[tuple[str, str], int]) -> dict[str, Rows]:
+        """The rows of the tables that are kept, by name; ledger: (unit, kind) -> count. To be called once, when all is
+        observed."""
         result = {}
         for name, rows in self._rows.items():
             if name == "ledger":
@@ -215,5 +249,5 @@ class Tables(Observer):
             if self._chunk is not None and rows.table.streams:
                 self._chunk(name, rows.take())
             else:
-                result[name] = rows.take()
+                result[name] = rows
         return result
