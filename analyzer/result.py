@@ -15,7 +15,7 @@ if TYPE_CHECKING:
     import pandas as pd
 
     from analyzer.connection import ConnectionView
-    from analyzer.tables import Rows
+    from analyzer.tables import Rows, TextOf
 
 DEFAULT_TABLES = ("connections", "closes", "ledger")
 Chunk = Callable[[str, "pd.DataFrame"], None]
@@ -141,6 +141,12 @@ class Result:
         """A table in pieces of some thousand rows, for one that is too large to be built at once."""
         rows = self._rows.get(table)
         return iter((self._table(table),)) if rows is None else rows.pieces()
+
+    def cells(self, table: str, text_of: TextOf) -> Iterator[list[list[str]]] | None:
+        """A table in pieces of some thousand rows, each a list of text for every column; None once it is a DataFrame.
+        text_of: see tables.TextOf."""
+        rows = self._rows.get(table)
+        return None if rows is None else rows.cells(text_of)
 
     def summary(self) -> pd.DataFrame:
         """Connections counted by outcome, who closed first and with which codes; most frequent first."""

@@ -1,4 +1,8 @@
-"""Collects rows as they are seen and makes DataFrames of them, as the schema says."""
+"""Collects rows as they are seen and makes DataFrames of them, as the schema says.
+
+numpy and pandas are imported where DataFrames are made: text can be written without them, and loading them takes longer
+than reading a million packets.
+"""
 
 from __future__ import annotations
 
@@ -6,19 +10,20 @@ from array import array
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from operator import attrgetter
 from struct import Struct
-from typing import Any
-
-import numpy as np
-import pandas as pd
+from typing import TYPE_CHECKING, Any
 
 from analyzer.outcome import conclude
 from analyzer.records import MISSING, Close, Connection, Frame, Message, Observer
 from analyzer.schema import BOOLEAN, BYTES, DURATION, TABLES, TEXT, TIME, UNSIGNED, Column, Count, Table
 
+if TYPE_CHECKING:
+    import pandas as pd
+
 PIECE = 10_000
 """Rows of a table that streams handed out at a time."""
 
-STRING = pd.StringDtype(na_value=pd.NA)
+TextOf = Callable[[Column], Callable[[Any], str]]
+"""What gives for a column what writes its values, as the sources or `of` give them."""
 
 
 def _reader(paths: Sequence[str]) -> Callable[[Any], tuple[Any, ...]]:
@@ -33,6 +38,18 @@ class _Numbering(dict[Any, int]):
     def __missing__(self, value: Any) -> int:
         self[value] = number = len(self)
         return number
+
+
+class _Memory(dict[Any, str]):
+    """Text by value, made once for equal ones."""
+
+    def __init__(self, make: Callable[[Any], str]) -> None:
+        super().__init__()
+        self._make = make
+
+    def __missing__(self, value: Any) -> str:
+        self[value] = text = self._make(value)
+        return text
 
 
 class _Group:
@@ -56,6 +73,8 @@ class _Group:
 
     def build(self, chosen: Any) -> dict[str, Any]:
         """Each column's values in the chosen rows (an index of numpy)."""
+        import numpy as np
+
         numbers = np.frombuffer(self._numbers, np.int32)[chosen]
         keys: Sequence[Any] = list(self._numbering)
         if len(keys) > len(numbers):  # make values of those that occur here alone
@@ -68,8 +87,34 @@ class _Group:
             for column in self.columns
         }
 
+    def cells(self, chosen: Sequence[int], text_of: TextOf) -> dict[str, list[str]]:
+        """Each column's text in the chosen rows."""
+        numbers = list(map(self._numbers.__getitem__, chosen))
+        keys: Sequence[Any] = list(self._numbering)
+        result = {}
+        for column in self.columns:
+            text, value = text_of(column), self._value(column)
+            texts = _Memory(lambda number, text=text, value=value: text(value(keys[number])))  # type: ignore[misc]
+            result[column.name] = list(map(texts.__getitem__, numbers))
+        return result
+
+    def _value(self, column: Column) -> Callable[[tuple[Any, ...]], Any]:
+        """What makes the column's value of its sources' values."""
+        places = [self._paths.index(path) for path in column.paths]
+        place, of, values = places[0], column.of, column.values
+        if column.names_file:
+            return lambda key: self._files[key[place]]
+        if values is not None:
+            return lambda key: values.get(key[place])
+        if of is None:
+            return lambda key: key[place]
+        return lambda key: of(*(key[place] for place in places))
+
     def _typed(self, column: Column, *sources: Iterable[Any]) -> Any:
         """The distinct values of one column in its dtype."""
+        import numpy as np
+        import pandas as pd
+
         if column.names_file:
             names = list(dict.fromkeys(self._files))
             return pd.Categorical([self._files[index] for index in sources[0]], categories=names)
@@ -81,7 +126,7 @@ class _Group:
             result = np.empty(len(values), object)
             result[:] = values
             return result
-        dtype: Any = STRING if column.dtype == TEXT else column.dtype
+        dtype: Any = pd.StringDtype(na_value=pd.NA) if column.dtype == TEXT else column.dtype
         return pd.array(values, dtype=dtype)
 
 
@@ -102,19 +147,34 @@ class _Numbers:
         """How to take a record until the next clear(): read it, pack what was read, keep the bytes."""
         return self._read, self._pack, self._packed.extend
 
-    def raw(self, column: str) -> Any:
-        """One column's numbers as they were read; copy them before the next row is taken."""
+    def raw(self, column: str) -> list[int]:
+        """One column's numbers as they were read."""
         place = [column.name for column in self.columns].index(column)
-        return np.frombuffer(self._packed, np.int64).reshape(-1, len(self.columns))[:, place]
+        return memoryview(self._packed).cast("q")[place :: len(self.columns)].tolist()
+
+    def cells(self, chosen: Sequence[int], text_of: TextOf) -> dict[str, list[str]]:
+        """Each column's text in the chosen rows."""
+        width = len(self.columns)
+        size = 8 * width
+        rows = memoryview(b"".join([self._packed[size * row : size * row + size] for row in chosen])).cast("q")
+        return {
+            column.name: list(map(_Memory(text_of(column)).__getitem__, rows[place::width].tolist()))
+            for place, column in enumerate(self.columns)
+        }
 
     def build(self, chosen: Any) -> dict[str, Any]:
         """Each column's values in the chosen rows (an index of numpy)."""
+        import numpy as np
+
         rows = np.frombuffer(self._packed, np.int64).reshape(-1, len(self.columns))[chosen]
         return {column.name: _typed(column, rows[:, place].copy()) for place, column in enumerate(self.columns)}
 
 
 def _typed(column: Column, values: Any) -> Any:
     """A column of numbers in its dtype. values: int64, its own copy."""
+    import numpy as np
+    import pandas as pd
+
     if column.dtype == TIME:
         return pd.DatetimeIndex(values.view("M8[ns]")).tz_localize("UTC")
     if column.dtype == DURATION:
@@ -170,19 +230,31 @@ class Rows:
         """The rows that are kept, PIECE at a time, at least one piece, which may be empty; they stay."""
         order = self._order()
         for start in range(0, max(1, self.count), PIECE):
-            stop = min(start + PIECE, self.count)
-            yield self._frame(slice(start, stop) if isinstance(order, slice) else order[start:stop], start)
+            yield self._frame(order[start : start + PIECE], start)
 
-    def _order(self) -> Any:
-        """All rows in the order of the table's index, as an index of numpy."""
-        if self.table.index is not None:
-            numbers = self._numbers.raw(self.table.index)
-            if (numbers[1:] < numbers[:-1]).any():
-                return np.argsort(numbers, kind="stable")
-        return slice(0, self.count)
+    def cells(self, text_of: TextOf) -> Iterator[list[list[str]]]:
+        """The rows that are kept, PIECE at a time, as lists of text: one a column; they stay."""
+        order = self._order()
+        for start in range(0, self.count, PIECE):
+            chosen = order[start : start + PIECE]
+            texts: dict[str, list[str]] = {}
+            for part in self._parts:
+                texts |= part.cells(chosen, text_of)
+            yield [texts[column.name] for column in self.columns]
 
-    def _frame(self, chosen: Any, start: int) -> pd.DataFrame:
-        """The chosen rows as a DataFrame; start: the number of the first where the table has no index of its own."""
+    def _order(self) -> Sequence[int]:
+        """The numbers of all rows in the order of the table's index."""
+        order = range(self.count)
+        if self.table.index is None:
+            return order
+        return sorted(order, key=self._numbers.raw(self.table.index).__getitem__)
+
+    def _frame(self, order: Sequence[int], start: int) -> pd.DataFrame:
+        """The rows of those numbers as a DataFrame; start: number of the first where the table has no index column."""
+        import numpy as np
+        import pandas as pd
+
+        chosen: Any = slice(order.start, order.stop) if isinstance(order, range) else np.array(order, np.intp)
         values: dict[str, Any] = {}
         for part in self._parts:
             values |= part.build(chosen)

@@ -174,6 +174,9 @@ class FakeResult:
         whole: pd.DataFrame = getattr(self, name)
         return [whole.iloc[:1], whole.iloc[1:]]
 
+    def cells(self, name: str, text_of: Any) -> None:
+        """None: the tables are DataFrames."""
+
     def connection(self, number: int) -> OneConnection:
         """One connection by its number."""
         return OneConnection(self, number)
