@@ -70,7 +70,7 @@ class MessageReader(FramePayloadReader):
         self.checks_text = False
         self.text_fails = False
         self.gathers = False
-        self.decoder: Any = None
+        self.character = b""  # the beginning of one that the next bytes complete
         self.inflater: Any = None
         self.chunks: list[bytes] | None = None
         self.control = b""
@@ -108,7 +108,7 @@ class MessageReader(FramePayloadReader):
         self.reserved = frame.rsv != 0 and not message.compressed  # an extension that was not agreed: no one can tell
         self.checks_text = frame.opcode == TEXT and frame.rsv == 0
         self.text_fails = False
-        self.decoder = None
+        self.character = b""
         self.gathers = message.compressed or self.keep_payloads
         if self.gathers:
             self.chunks = []
@@ -166,15 +166,19 @@ class MessageReader(FramePayloadReader):
 
     def _check_text(self, start: cython.Py_ssize_t, stop: cython.Py_ssize_t) -> None:
         """Go on checking that the whole message is UTF-8 (RFC 6455 5.6, 8.1)."""
-        if self.decoder is None:
-            if stop - start <= 64:  # calling a library costs as much as looking at so many bytes in place
-                if self._is_ascii(start, stop):
-                    return
-            elif self._unmasked(start, stop).isascii():
+        piece: bytes
+        taken: cython.Py_ssize_t
+        if stop - start <= 64 and not self.character:
+            if self._is_ascii(start, stop):  # calling a library costs as much as looking at so many bytes in place
                 return
-            self.decoder = codecs.getincrementaldecoder("utf-8")()
+        piece = self._unmasked(start, stop)
+        if self.character:
+            piece = self.character + piece
+        elif piece.isascii():
+            return
         try:
-            self.decoder.decode(self._unmasked(start, stop))
+            _, taken = codecs.utf_8_decode(piece, "strict", False)
+            self.character = piece[taken:]
         except UnicodeDecodeError:
             self.text_fails = True
             self.checks_text = False
@@ -212,9 +216,7 @@ class MessageReader(FramePayloadReader):
         if message.compressed:
             size = self._inflate()
         else:
-            if self.decoder is not None and self.checks_text:
-                self._finish_text()
-            if self.text_fails:
+            if self.text_fails or (self.character and self.checks_text):
                 message.valid = 0
             elif self.whole and not self.reserved:
                 message.valid = 1
@@ -232,12 +234,6 @@ class MessageReader(FramePayloadReader):
         if self.observe_messages:
             self.observer.message(message)
         message.number += 1
-
-    def _finish_text(self) -> None:
-        try:
-            self.decoder.decode(b"", True)
-        except UnicodeDecodeError:
-            self.text_fails = True
 
     def _inflate(self) -> cython.longlong:
         """Inflate the gathered message (RFC 7692 7.2.2); its size, MISSING where it can't be told."""
