@@ -67,3 +67,9 @@ SYN_PACKET_BYTES = 200
 
 CONTROL_PAYLOAD = 64 << 10
 """Bytes of one control frame's payload that are kept; RFC 6455 5.5 allows 125."""
+
+RECONNECT_SECONDS = 600
+"""Time after its end in which a connection's successor is looked for; back-offs rarely grow beyond some minutes."""
+
+RECONNECTS_COMPARED = 100
+"""Ended connections of clients that look alike among which a reconnect is judged; with more nothing is said of it."""

@@ -1,8 +1,8 @@
 """The tables: every column's name, dtype, meaning and source, in order. A new column is a line here.
 
 A source is the dotted path of an attribute of the record that becomes the row (connections: outcome.Outcome; closes,
-frames, messages: records.Close, Frame, Message; ledger: Count). Numbers and times are MISSING or NO_TIME and booleans
-negative where there is no value; anything else is None.
+frames, messages: records.Close, Frame, Message; reconnects: reconnects.Reconnect; ledger: Count). Numbers and times
+are MISSING or NO_TIME and booleans negative where there is no value; anything else is None.
 """
 
 from __future__ import annotations
@@ -409,6 +409,33 @@ LEDGER = (
     Column("meaning", TEXT, "the kind in words", ("unit", "kind"), ledger_meaning),
 )
 
+RECONNECTS = (
+    Column("connection", INTEGER, "number of the connection that ended", "connection"),
+    Column("next_connection", INTEGER, "number of the client's next one to the same service", "next_connection"),
+    Column("delay", DURATION, "from the end of the one to the start of the next", "delay"),
+    Column("same_server", BOOLEAN, "the next one went to the same address and port", "same_server"),
+    Column(
+        "ambiguous",
+        BOOLEAN,
+        "several ended connections fit (clients behind one address that look alike): paired in order of time",
+        "ambiguous",
+    ),
+    Column("code", INTEGER, "what the client was told at the end", "code"),
+    Column(
+        "advice",
+        CATEGORY,
+        "what that code, or the service's catalog, asks of a client",
+        "advice",
+        values=words("unsaid", "no", "yes", "at once", "back off", "random delay", "random 5-30 s", "other server"),
+    ),
+    Column(
+        "followed",
+        BOOLEAN,
+        "whether the client did so; missing where that can't be said, for ambiguous pairs unless it holds for each",
+        "followed",
+    ),
+)
+
 TABLES = {
     table.name: table
     for table in (
@@ -416,6 +443,7 @@ TABLES = {
         Table("closes", "one row per Close frame", CLOSES),
         Table("frames", "one row per frame", FRAMES),
         Table("messages", "one row per data message", MESSAGES),
+        Table("reconnects", "one row per connection that ended and the client's next one", RECONNECTS, streams=False),
         Table("ledger", "one row per kind of packet or byte: what became of it", LEDGER, streams=False),
     )
 }
