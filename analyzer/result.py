@@ -49,9 +49,9 @@ def analyze(
     (timestamp in seconds, bytes). Several are one capture in order of time.
     tables: those to build in this pass, of connections, closes, frames, messages, reconnects, ledger; any other is
     built on first access by reading the inputs again. since, until: packets outside are not read; nanoseconds since
-    1970 UTC, ISO 8601 text or datetime, without a zone UTC. points: "merge" takes all files as one point of capture, "separate" each as
-    its own; None tells by what they hold. progress(bytes read, bytes in all or None). chunk(table, DataFrame) is given
-    frames, messages and closes in pieces as they are seen; they are then not kept.
+    1970 UTC, ISO 8601 text or datetime, without a zone UTC. points: "merge" takes all files as one point of
+    capture, "separate" each as its own; None tells by what they hold. progress(bytes read, bytes in all or None).
+    chunk(table, DataFrame) is given frames, messages and closes in pieces as they are seen; they are then not kept.
 
     Raises CannotRead when no input can be read, ValueError for an unknown table or time.
     """
