@@ -29,12 +29,13 @@ cdef class Reader:
 cdef class Source:
     cdef public Reader reader
     cdef public long long skip, offset
+    cdef public bint finished, was_reset
     cpdef long long transport_offset(self, long long offset)
 
 cdef class Half(Source):
     cdef public Flow flow
     cdef public Half peer
-    cdef public bint known, acknowledges, syn, finished, was_reset
+    cdef public bint known, acknowledges, syn
     cdef public unsigned int initial, next, acknowledgment
     cdef public long long packets, captured_bytes, duplicate_bytes, conflicting_bytes, lost_bytes, cut_bytes
     cdef public long long skipped_bytes, after_end_bytes, retransmissions
@@ -56,6 +57,7 @@ cdef class Flow:
     cdef public object opening
     cdef public Py_ssize_t index
     cdef public list connections
+    cdef public dict layer_bytes
 
 cdef class Close:
     cdef public Side sender
@@ -91,6 +93,7 @@ cdef class Connection:
     cdef public int end_how
     cdef public Side end_by
     cdef public long long end_time
+    cdef public bint ended
 
 cdef class Frame:
     cdef public Side sender

@@ -15,6 +15,7 @@ cdef class Exchange:
     cpdef void meet(self, Direction direction, int kind)
     cpdef void count(self, str kind)
     cpdef void give_up(self)
+    cpdef bint hand_over(self, int kind, bint exact)
     cpdef Connection row(self)
     cpdef long long request(self, bytes head)
     cpdef long long answer(self, bytes head)
@@ -62,4 +63,5 @@ cdef class Direction(Reader):
     cpdef void replay(self, bytes chunk, long long time, long long number, int file, long long offset)
     cpdef void replay_gap(self, long long size, bint cut)
     cpdef void resume(self)
+    cpdef void leave(self)
     cpdef void settle(self)
