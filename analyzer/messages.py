@@ -317,7 +317,7 @@ class MessageReader(FramePayloadReader):
         half = side.half
         if half is not None:
             theirs = peer.half
-            close.after_peer_fin = theirs.finished or peer.source.finished
+            close.after_peer_fin = theirs.finished  # not its END_STREAM: who no longer reads sends RST_STREAM
             close.after_peer_reset = theirs.was_reset or peer.source.was_reset
             if peer.closes and half.acknowledges:
                 begin = (theirs.next + peer.closes[0].begin - theirs.offset) & 0xFFFFFFFF

@@ -154,7 +154,8 @@ class Pipeline:
             cells.update(_bytes_of(connection))
         cells["duplicate"] += sum(half.duplicate_bytes for half in halves)
         cells["before the upgrade"] += sum(half.skipped_bytes for half in halves)
-        cells["before the upgrade"] += flow.opening.low.other_bytes + flow.opening.high.other_bytes if flow.opening else 0
+        if flow.opening:
+            cells["before the upgrade"] += flow.opening.low.other_bytes + flow.opening.high.other_bytes
         cells["after the end"] += sum(half.after_end_bytes for half in halves)
         if rest := sum(half.captured_bytes for half in halves) - cells.total():
             cells["unaccounted"] += rest

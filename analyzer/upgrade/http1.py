@@ -10,7 +10,7 @@ from __future__ import annotations
 from collections.abc import Callable
 from typing import TYPE_CHECKING, Any
 
-from analyzer.records import Connection, Flow, Half, Packet, Source
+from analyzer.records import Connection, Flow, Packet, Source
 from analyzer.upgrade import headers
 from analyzer.upgrade.directions import Direction, Exchange
 from analyzer.upgrade.heads import (

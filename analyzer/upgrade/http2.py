@@ -27,7 +27,6 @@ from analyzer.upgrade.http2_frames import (
     CONTINUATION,
     END_HEADERS,
     END_STREAM,
-    GOAWAY,
     HEADERS,
     LOW_31,
     PADDED,

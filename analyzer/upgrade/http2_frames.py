@@ -52,7 +52,7 @@ CHAIN = 3  # frames in a row that make a chain certain; fewer do if they fill a 
 def plausible(text: bytes, at: int) -> int:
     """The size of the frame whose whole header stands at `at`, 0 if the RFC allows no such frame there."""
     high, low, kind, flags, stream = HEADER.unpack_from(text, at)
-    size = high << 16 | low
+    size: int = high << 16 | low
     if stream > LOW_31 or size > LARGEST or (kind > CONTINUATION and kind != PRIORITY_UPDATE):
         return 0
     if flags & ~FLAGS.get(kind, 0) or SIZES.get(kind, size) != size:
