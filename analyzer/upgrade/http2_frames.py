@@ -120,6 +120,9 @@ class Exchange:
     def frame(self, walk: FrameWalk, kind: int, flags: int, stream: int, payload: bytes | None) -> None:
         """A frame of a kind that is collected is complete; payload: None where bytes of it are missing."""
 
+    def waits(self, walk: FrameWalk, stream: int) -> None:
+        """DATA came of a stream whose answer was not seen."""
+
     def end_stream(self, walk: FrameWalk, stream: int) -> None:
         """The sender ended its side of a stream (RFC 9113 5.1)."""
 
@@ -207,7 +210,7 @@ class FrameWalk(Reader):
                 else:
                     self.enter(text, at)
                     at += HEADER_SIZE
-            if self.remaining:
+            if self.remaining and at < size:
                 at = self.pass_payload(text, at, start)
             if not self.remaining:
                 self.leave()
@@ -270,6 +273,8 @@ class FrameWalk(Reader):
         target, self.target = self.target, None
         payload, self.payload = self.payload, None
         if self.kind == DATA:
+            if target is not None and target.waits:
+                self.exchange.waits(self, self.stream)
             if self.flags & END_STREAM and target is not None:
                 self.exchange.end_stream(self, self.stream)
         elif payload is not None:
