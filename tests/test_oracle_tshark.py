@@ -60,7 +60,7 @@ def _tshark(capture: Path, server_ports: set[int]) -> tuple[Counter[FrameSeen], 
 
 
 def _wsclose(result: Any) -> tuple[Counter[FrameSeen], Counter[CloseSeen]]:
-    """What we see, without WebSockets over HTTP/2, which only tshark 4.2 and later know."""
+    """What we see, without WebSockets over HTTP/2, which tshark 4.0 does not read."""
     rows = result.connections
     apart = set(rows.index[rows["http"] == "2"])
     ports = result.connections[["client_port", "server_port"]]
