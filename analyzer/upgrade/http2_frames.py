@@ -165,7 +165,7 @@ class FrameWalk(Reader):
         self.block_frame = (0, 0, 0)
         source.reader = self
 
-    def data(self, start: cython.Py_ssize_t, stop: cython.Py_ssize_t) -> cython.void:
+    def data(self, start: cython.Py_ssize_t, stop: cython.Py_ssize_t) -> None:
         """See Reader."""
         self.exchange.time_passes()
         text = bytes(self.packet.data[start:stop])
@@ -280,7 +280,7 @@ class FrameWalk(Reader):
         elif payload is not None:
             self.exchange.frame(self, self.kind, self.flags, self.stream, None if self.broken else bytes(payload))
 
-    def gap(self, size: cython.longlong, cut: cython.bint) -> cython.void:
+    def gap(self, size: cython.longlong, cut: cython.bint) -> None:
         """See Reader. Missing bytes of one frame are carried over by its length; where whole frames may be missing, a
         chain of frames is searched."""
         if self.phase == FRAMES and self.in_frame and 0 <= size <= self.remaining:
@@ -349,7 +349,7 @@ class FrameWalk(Reader):
             packet.data = data
             packet.time, packet.number, packet.file, source.offset = now
 
-    def end(self, how: cython.int) -> cython.void:
+    def end(self, how: cython.int) -> None:
         """See Reader."""
         self.drop_kept()
         self.exchange.end(self, how)
