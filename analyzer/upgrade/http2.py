@@ -91,14 +91,22 @@ class Http2(Exchange):
         self.closing: deque[tuple[int, Stream]] = deque()
         self.last = LOW_31
         self.ended: set[FrameWalk] = set()
+        flow.opening = self
+
+    def part(self) -> None:
+        """Let the directions go: in a ring they would wait for the garbage collector."""
+        for walk in (self.low, self.high):
+            walk.exchange = None  # type: ignore[assignment]
+        self.streams.clear()
+        self.closing.clear()
+        self.ended.clear()
 
     def source_of(self, walk: FrameWalk, stream: int) -> StreamSource | None:
         """See Exchange."""
         known = self.streams.get(stream)
         if known is None or known.state == REFUSED:
             return None
-        source = self.side_of(known, walk)
-        return source
+        return self.side_of(known, walk)
 
     def side_of(self, stream: Stream, walk: FrameWalk) -> StreamSource:
         """The direction of a stream that a direction of the connection carries."""

@@ -142,7 +142,10 @@ class FrameWalk(Reader):
     its data; payload: collected of it, None if nobody wants it, broken: and some of it is missing.
     elsewhere: bytes of the piece in hand that are no framing. kept: (bytes, time, packet, file, offset) in which a
     chain of frames is searched. decoder, block, block_frame: for the exchange, of this direction's header blocks.
+    other_bytes: of the bytes it was handed those that are accounted for nowhere else: none.
     """
+
+    other_bytes = 0
 
     def __init__(self, exchange: Exchange, packet: Packet, source: Source, half: Half, exact: bool) -> None:
         self.exchange = exchange
