@@ -6,9 +6,9 @@ masked, to whoever joins messages; nothing is allocated per frame.
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
-from analyzer.records import END_RST, NO_TIME, Frame, FramePayloadReader, Packet, Reader, Side, Source
+from analyzer.records import END_FIN, END_RST, NO_TIME, Frame, FramePayloadReader, Packet, Reader, Side, Source
 
 if TYPE_CHECKING:
     import cython
@@ -38,14 +38,14 @@ class FrameReader(Reader):
         self.side = side
         self.frame_in_hand = frame
         self.payloads = payloads
-        self.header = bytearray(14)
+        self.header: Any = None  # made when a header comes in pieces
         self.header_held = 0
         self.in_payload = False
         self.remaining = 0
         self.base = -1
         frame.sender = side
 
-    def data(self, start: cython.Py_ssize_t, stop: cython.Py_ssize_t) -> cython.void:
+    def data(self, start: cython.Py_ssize_t, stop: cython.Py_ssize_t) -> None:
         at: cython.Py_ssize_t = start
         take: cython.Py_ssize_t
         size: cython.int
@@ -84,6 +84,8 @@ class FrameReader(Reader):
     def _hold_header(self, at: cython.Py_ssize_t, stop: cython.Py_ssize_t) -> cython.Py_ssize_t:
         """Gather a header that came in pieces; begin its frame when it is whole. Returns where its bytes end."""
         data: cython.const[cython.uchar][::1] = self.packet.data
+        if self.header is None:
+            self.header = bytearray(14)
         needed: cython.int = header_size(self.header[1]) if self.header_held >= 2 else 2
         while at < stop and self.header_held < needed:
             self.header[self.header_held] = data[at]
@@ -100,7 +102,7 @@ class FrameReader(Reader):
             self.header_held = 0
         return at
 
-    def _begin(self, at: cython.Py_ssize_t, size: cython.int) -> cython.void:
+    def _begin(self, at: cython.Py_ssize_t, size: cython.int) -> None:
         packet: Packet = self.packet
         frame: Frame = self.frame_in_hand
         first: cython.int = packet.data[at]
@@ -132,7 +134,7 @@ class FrameReader(Reader):
         self.in_payload = True
         self.payloads.begin()
 
-    def _complete(self, offset: cython.longlong) -> cython.void:
+    def _complete(self, offset: cython.longlong) -> None:
         frame: Frame = self.frame_in_hand
         side: Side = self.side
         packet: Packet = self.packet
@@ -147,13 +149,13 @@ class FrameReader(Reader):
         self.payloads.complete()
         side.last_frame = packet.time
 
-    def gap(self, size: cython.longlong, cut: cython.bint) -> cython.void:
+    def gap(self, size: cython.longlong, cut: cython.bint) -> None:
         if self.base < 0:
             self.base = self.source.offset
         self.side.exact = False
         if self.side.broken:
             return
-        if self.in_payload and self.remaining >= size:
+        if self.in_payload and size >= 0 and self.remaining >= size:
             self.payloads.missing(size)
             self.remaining -= size
             if self.remaining == 0:
@@ -161,7 +163,7 @@ class FrameReader(Reader):
         else:
             self._give_up()
 
-    def _give_up(self) -> cython.void:
+    def _give_up(self) -> None:
         self.side.broken = True
         self._account_unfinished()
         self.payloads.give_up()
@@ -174,13 +176,15 @@ class FrameReader(Reader):
         if self.in_payload:
             self.side.frame_bytes += self.frame_in_hand.header_size + self.frame_in_hand.captured
 
-    def end(self, how: cython.int) -> cython.void:
+    def end(self, how: cython.int) -> None:
         connection = self.side.connection
         if how != END_RST and not self.side.broken:  # what an RST overtook may still come
             self._account_unfinished()
             self.payloads.give_up()
             self.in_payload = False
             self.header_held = 0
+        if how == END_FIN:
+            self.source.reader = None  # nothing is read after a FIN, and the flow may be kept for a while
         if how != 0 and connection.ending == NO_TIME:
             connection.ending = self.packet.time
             connection.ending_last_client = connection.client.last_frame

@@ -71,10 +71,10 @@ class MessageReader(FramePayloadReader):
         self.decoder: Any = None
         self.inflater: Any = None
         self.chunks: list[bytes] | None = None
-        self.control = bytearray()
+        self.control = b""
         self.control_whole = True
 
-    def begin(self) -> cython.void:
+    def begin(self) -> None:
         frame: Frame = self.frame
         opcode: cython.int = frame.opcode
         self.position = 0
@@ -88,12 +88,12 @@ class MessageReader(FramePayloadReader):
             frame.message = self.message.number
         elif opcode == CLOSE or opcode == PING or opcode == PONG:
             self.kind = opcode
-            self.control.clear()
+            self.control = b""
             self.control_whole = True
         else:
             self.kind = IGNORED
 
-    def _begin_message(self) -> cython.void:
+    def _begin_message(self) -> None:
         message: Message = self.message
         frame: Frame = self.frame
         self.in_message = True
@@ -111,7 +111,7 @@ class MessageReader(FramePayloadReader):
         if self.gathers:
             self.chunks = []
 
-    def payload(self, start: cython.Py_ssize_t, stop: cython.Py_ssize_t) -> cython.void:
+    def payload(self, start: cython.Py_ssize_t, stop: cython.Py_ssize_t) -> None:
         size: cython.longlong = stop - start
         if self.kind == DATA:
             if self.gathers and self.body < self.compressed_limit:
@@ -124,7 +124,7 @@ class MessageReader(FramePayloadReader):
             self.control += self._unmasked(start, stop)
         self.position += size
 
-    def missing(self, size: cython.longlong) -> cython.void:
+    def missing(self, size: cython.longlong) -> None:
         self.position += size
         if self.kind == DATA:
             self.body += size
@@ -162,7 +162,7 @@ class MessageReader(FramePayloadReader):
             shift = shift - 8 if shift else 24
         return odd & 128 == 0
 
-    def _check_text(self, start: cython.Py_ssize_t, stop: cython.Py_ssize_t) -> cython.void:
+    def _check_text(self, start: cython.Py_ssize_t, stop: cython.Py_ssize_t) -> None:
         """Go on checking that the whole message is UTF-8 (RFC 6455 5.6, 8.1)."""
         if self.decoder is None:
             if stop - start <= 64:  # calling a library costs as much as looking at so many bytes in place
@@ -177,7 +177,7 @@ class MessageReader(FramePayloadReader):
             self.text_fails = True
             self.checks_text = False
 
-    def complete(self) -> cython.void:
+    def complete(self) -> None:
         frame: Frame = self.frame
         message: Message = self.message
         if self.kind == DATA:
@@ -199,7 +199,7 @@ class MessageReader(FramePayloadReader):
         elif self.kind == PONG:
             self._complete_pong()
 
-    def _complete_message(self) -> cython.void:
+    def _complete_message(self) -> None:
         message: Message = self.message
         side: Side = self.side
         size: cython.longlong = self.body
@@ -267,7 +267,7 @@ class MessageReader(FramePayloadReader):
         """What later messages refer back to is not known; without context takeover each begins anew."""
         self.inflater = False if self.side.takeover else None
 
-    def _abandon_message(self) -> cython.void:
+    def _abandon_message(self) -> None:
         """The message under way never became complete."""
         message: Message = self.message
         self.in_message = False
@@ -284,7 +284,7 @@ class MessageReader(FramePayloadReader):
             self.observer.message(message)
         message.number += 1
 
-    def give_up(self) -> cython.void:
+    def give_up(self) -> None:
         if self.in_message:
             if self.kind == DATA and self.frame.length > self.position and self.position >= 0:
                 self._count_declared()
@@ -303,7 +303,7 @@ class MessageReader(FramePayloadReader):
         side, frame = self.side, self.frame
         connection, peer = side.connection, self.side.peer
         close = Close(side)
-        body = bytes(self.control)
+        body = self.control
         close.size = frame.length
         close.cut = len(body) < close.size
         if len(body) >= 2:
@@ -312,12 +312,13 @@ class MessageReader(FramePayloadReader):
         elif frame.length:
             close.code = MISSING
         close.time, close.packet, close.file = frame.time, frame.packet, frame.file
-        close.begin, close.end = frame.begin, frame.finish
+        close.begin = side.source.transport_offset(frame.begin)
+        close.end = side.source.transport_offset(frame.finish - 1) + 1
         half = side.half
         if half is not None:
             theirs = peer.half
-            close.after_peer_fin = theirs.finished
-            close.after_peer_reset = theirs.was_reset
+            close.after_peer_fin = theirs.finished  # not its END_STREAM: who no longer reads sends RST_STREAM
+            close.after_peer_reset = theirs.was_reset or peer.source.was_reset
             if peer.closes and half.acknowledges:
                 begin = (theirs.next + peer.closes[0].begin - theirs.offset) & 0xFFFFFFFF
                 beyond = (half.acknowledgment - begin) & 0xFFFFFFFF
@@ -341,7 +342,7 @@ class MessageReader(FramePayloadReader):
             del side.outstanding_pings[0]
             side.unanswered_pings += 1
         if self.control_whole:
-            side.outstanding_pings.append((self.frame.time, bytes(self.control)))
+            side.outstanding_pings.append((self.frame.time, self.control))
 
     def _complete_pong(self) -> None:
         """A Pong answers the latest Ping with its bytes and all earlier ones of that side (RFC 6455 5.5.3)."""
@@ -349,7 +350,7 @@ class MessageReader(FramePayloadReader):
         pings = peer.outstanding_pings
         if not pings or not self.control_whole:
             return
-        body = bytes(self.control)
+        body = self.control
         for index in range(len(pings) - 1, -1, -1):
             if pings[index][1] == body:
                 if peer.round_trips is None:

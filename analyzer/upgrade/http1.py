@@ -19,10 +19,12 @@ from analyzer.upgrade.heads import (
     EXTENSIONS,
     FORWARDED,
     HOST,
+    HTTP_2,
     KEY,
     KIND_NAMES,
     LENGTH,
     ORIGIN,
+    OTHER,
     PROTOCOL,
     PROXY_HEADER_1,
     REQUEST,
@@ -35,6 +37,7 @@ from analyzer.upgrade.heads import (
     look,
     status_of,
 )
+from analyzer.upgrade.http2_frames import speaks_http2
 
 if TYPE_CHECKING:
     import cython
@@ -50,6 +53,8 @@ class Openings:
     """The upgrade stage. kinds: flows (and tunnels in them) by what their first bytes were, for the summary.
 
     accept(connection): puts frame readers in place on both sources; recognised(connection): gives it its number.
+    layers: by kind, who reads bytes of that kind instead: layer(flow, low, high, exact) puts its readers in place on
+    both sources; exact: the next byte of each is known to be its first.
     """
 
     def __init__(
@@ -59,6 +64,7 @@ class Openings:
         self.accept = accept
         self.recognised = recognised
         self.kinds: dict[str, int] = {}
+        self.layers: dict[int, Callable[[Flow, Source, Source, bool], Any]] = {}
         self.field_lines = FieldLines()
 
     def begin(
@@ -72,13 +78,20 @@ class Openings:
         if start >= stop:
             return False
         kind: cython.int = look(bytes(data[start:limit]))
+        if kind == OTHER and HTTP_2 in self.layers and speaks_http2(flow, bytes(data[start:stop])):
+            kind = HTTP_2
+        layer: Any = self.layers.get(kind)
+        if layer is not None:
+            self.count(KIND_NAMES[kind])
+            layer(flow, low, high, False)
+            return True
         if kind >= TLS:
             self.count(KIND_NAMES[kind])
             return False
         flow.opening = Opening(self, flow, low, high)
         return True
 
-    def count(self, kind: str) -> cython.void:
+    def count(self, kind: str) -> None:
         """Count one more flow whose bytes were of a kind."""
         self.kinds[kind] = self.kinds.get(kind, 0) + 1
 
@@ -108,7 +121,7 @@ class Opening(Exchange):
         self.waiting: cython.int = NOTHING
         self.last_status: cython.int = 0
 
-    def count(self, kind: str) -> cython.void:
+    def count(self, kind: str) -> None:
         """See Openings.count."""
         self.openings.count(kind)
 
@@ -116,6 +129,12 @@ class Opening(Exchange):
         """The connection whose frames the directions carry, or wait for."""
         connection: Connection = self.connection
         return connection
+
+    def part(self) -> None:
+        """Let the directions go: in a ring they would wait for the garbage collector."""
+        self.low.part()
+        self.high.part()
+        self.client = self.server = self.low = self.high = None  # type: ignore[assignment]
 
     def expects(self, direction: Direction, kind: cython.int) -> cython.bint:
         """May a message of this kind begin here?"""
@@ -125,7 +144,7 @@ class Opening(Exchange):
             return kind == ANSWER
         return kind == REQUEST or (direction.at_start() and PROXY_HEADER_1 <= kind <= SOCKS_5)
 
-    def meet(self, direction: Direction, kind: cython.int) -> cython.void:
+    def meet(self, direction: Direction, kind: cython.int) -> None:
         """A message begins: who sends it is known by its kind."""
         if direction.at_start() and (self.client is None or direction is self.client):
             self.count(KIND_NAMES[kind])
@@ -133,12 +152,29 @@ class Opening(Exchange):
             self.client = direction.peer if kind == ANSWER else direction
             self.server = self.client.peer
 
-    def give_up(self) -> cython.void:
+    def give_up(self) -> None:
         """No (further) WebSocket comes of this flow: its bytes pass unread."""
         for direction in (self.low, self.high):
             direction.let_go()
         if self.flow.connections is None:
             self.flow.opening = None
+
+    def hand_over(self, kind: cython.int, exact: cython.bint) -> cython.bint:
+        """See Exchange."""
+        layer: Any = self.openings.layers.get(kind)
+        flow: Flow = self.flow
+        if layer is None:
+            return False
+        self.count(KIND_NAMES[kind])
+        layer(flow, self.low.source, self.high.source, exact).proxied = self.proxied
+        self.low.leave()
+        self.high.leave()
+        if flow.layer_bytes is None:
+            flow.layer_bytes = {}
+        before: cython.longlong = flow.layer_bytes.get("before the upgrade", 0)
+        flow.layer_bytes["before the upgrade"] = before + self.low.other_bytes + self.high.other_bytes
+        self.low.other_bytes = self.high.other_bytes = 0
+        return True
 
     def request(self, head: bytes) -> cython.longlong:
         """A request head is whole. The length of its body, or IN_CHUNKS."""
@@ -163,7 +199,7 @@ class Opening(Exchange):
             return 0
         return headers.body_length(fields[LENGTH], fields[ENCODING], 0)
 
-    def ask_upgrade(self, line: bytes, fields: Any, size: cython.Py_ssize_t) -> cython.void:
+    def ask_upgrade(self, line: bytes, fields: Any, size: cython.Py_ssize_t) -> None:
         """An upgrade request: a row, unless its answer made one already (its packet stands later in the capture)."""
         client: Direction = self.client
         if client.late:
@@ -202,7 +238,7 @@ class Opening(Exchange):
         self.connection = connection
         return connection
 
-    def describe(self, line: bytes, fields: Any, size: cython.Py_ssize_t) -> cython.void:
+    def describe(self, line: bytes, fields: Any, size: cython.Py_ssize_t) -> None:
         """Fill in what the request of the last row says. A request line that was cut tells no path."""
         connection: Connection = self.connection
         words: bytes = line.strip()
@@ -231,6 +267,8 @@ class Opening(Exchange):
                 return 0
         if status < 200:  # interim (RFC 9110 15.2), or another protocol from here on, or not HTTP
             self.server.other_bytes += size
+            if status == 101 and headers.names_http2(fields[UPGRADE]) and self.hand_over(HTTP_2, True):
+                return 0
             if status < 100 or status == 101:
                 self.give_up()
             return 0
@@ -246,7 +284,7 @@ class Opening(Exchange):
             heads.pop(0)
         return bool(heads) and heads[0] == self.answered
 
-    def final_answer(self, status: cython.int, size: cython.Py_ssize_t) -> cython.void:
+    def final_answer(self, status: cython.int, size: cython.Py_ssize_t) -> None:
         """Match a final answer with its request: does it refuse the upgrade, open the tunnel?"""
         awaited: cython.bint = self.waiting != NOTHING and (self.answers_missing or self.answered == self.asked - 1)
         self.answered += 1
@@ -262,7 +300,7 @@ class Opening(Exchange):
             self.waiting = NOTHING
             self.client.go_on()
 
-    def refuse(self, status: cython.int, size: cython.Py_ssize_t) -> cython.void:
+    def refuse(self, status: cython.int, size: cython.Py_ssize_t) -> None:
         """The upgrade got another final answer; what the client sent since are its next requests."""
         connection: Connection = self.connection
         connection.opening = "refused"
@@ -273,7 +311,7 @@ class Opening(Exchange):
         self.server.settle()
         self.client.go_on()
 
-    def switch(self, fields: Any, size: cython.Py_ssize_t) -> cython.void:
+    def switch(self, fields: Any, size: cython.Py_ssize_t) -> None:
         """101: from here on both directions are frames."""
         client: Direction = self.client
         asked: cython.bint = self.waiting == UPGRADE_ANSWER
@@ -286,11 +324,7 @@ class Opening(Exchange):
         connection.handshake_bytes_server = size
         connection.subprotocol = fields[PROTOCOL]
         connection.extensions = fields[EXTENSIONS]
-        agreed = None if fields[EXTENSIONS] is None else headers.deflate_of(fields[EXTENSIONS])
-        if agreed is not None:
-            connection.client.deflate = connection.server.deflate = True
-            connection.client.takeover, connection.server.takeover = agreed[0], agreed[1]
-            connection.client.window_bits, connection.server.window_bits = agreed[2], agreed[3]
+        headers.agree(connection, fields[EXTENSIONS])
         self.waiting = NOTHING
         self.server.settle()
         self.openings.accept(connection)
@@ -299,7 +333,7 @@ class Opening(Exchange):
         else:
             client.release()
 
-    def unasked(self) -> cython.void:
+    def unasked(self) -> None:
         """A row for a 101 whose upgrade request was not seen, or not as one."""
         connection: Connection = self.connect("request" if self.asked else "syn")
         cut: bytes | None = self.cut_request
@@ -310,7 +344,7 @@ class Opening(Exchange):
             self.client.other_bytes -= len(cut)
         self.openings.recognised(connection)
 
-    def presume(self) -> cython.void:
+    def presume(self) -> None:
         """The answer was not captured, but the client sends frames: it was a 101."""
         if self.waiting != UPGRADE_ANSWER:
             return
@@ -320,14 +354,14 @@ class Opening(Exchange):
         self.client.release()
         self.server.release()
 
-    def open_tunnel(self) -> cython.void:
+    def open_tunnel(self) -> None:
         """CONNECT was granted (RFC 9110 9.3.6): what follows starts as a new TCP connection would."""
         self.waiting = NOTHING
         self.asked = self.answered = 0
         self.head_requests = None
         self.client.start_over()
 
-    def lost_request(self, begun: bytes) -> cython.void:
+    def lost_request(self, begun: bytes) -> None:
         """A request head broke off at a gap after `begun`."""
         lines: Any = begun[: begun.rfind(b"\n") + 1].split(b"\n")
         fields: Any = self.openings.field_lines.fields(lines)
@@ -338,7 +372,7 @@ class Opening(Exchange):
         self.client.other_bytes += len(begun)
         self.cut_request = begun
 
-    def lost_answer(self, begun: bytes) -> cython.void:
+    def lost_answer(self, begun: bytes) -> None:
         """An answer's head broke off at a gap after `begun`, or is missing from its first byte."""
         lines: Any = begun[: begun.rfind(b"\n") + 1].split(b"\n")
         status: cython.int = status_of(begun) if len(begun) >= 13 else 0
