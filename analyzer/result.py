@@ -17,7 +17,7 @@ if TYPE_CHECKING:
     from analyzer.connection import ConnectionView
     from analyzer.tables import Rows, TextOf
 
-DEFAULT_TABLES = ("connections", "closes", "ledger")
+DEFAULT_TABLES = ("connections", "closes", "reconnects", "ledger")
 Chunk = Callable[[str, "pd.DataFrame"], None]
 
 
@@ -48,11 +48,11 @@ def analyze(
 
     inputs: paths, globs, folders, URLs, open binary files, "-" for standard input, scapy PacketLists, iterables of
     (timestamp in seconds, bytes). Several are one capture in order of time.
-    tables: those to build in this pass, of connections, closes, frames, messages, ledger; any other is built on first
-    access by reading the inputs again. since, until: packets outside are not read; nanoseconds since 1970 UTC, ISO 8601
-    text or datetime, without a zone UTC. points: "merge" takes all files as one point of capture, "separate" each as
-    its own; None tells by what they hold. progress(bytes read, bytes in all or None). chunk(table, DataFrame) is given
-    frames, messages and closes in pieces as they are seen; they are then not kept.
+    tables: those to build in this pass, of connections, closes, frames, messages, reconnects, ledger; any other is
+    built on first access by reading the inputs again. since, until: packets outside are not read; nanoseconds since
+    1970 UTC, ISO 8601 text or datetime, without a zone UTC. points: "merge" takes all files as one point of
+    capture, "separate" each as its own; None tells by what they hold. progress(bytes read, bytes in all or None).
+    chunk(table, DataFrame) is given frames, messages and closes in pieces as they are seen; they are then not kept.
 
     Raises CannotRead when no input can be read, ValueError for an unknown table or time.
     """
@@ -126,6 +126,11 @@ class Result:
     def messages(self) -> pd.DataFrame:
         """One row per data message (RFC 6455 5.4), fragments joined, inflated."""
         return self._table("messages")
+
+    @property
+    def reconnects(self) -> pd.DataFrame:
+        """One row per connection that ended and the client's next one to the same service (RFC 6455 7.2.3)."""
+        return self._table("reconnects")
 
     @property
     def ledger(self) -> pd.DataFrame:

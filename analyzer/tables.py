@@ -13,8 +13,9 @@ from struct import Struct
 from typing import TYPE_CHECKING, Any
 
 from analyzer.outcome import conclude
-from analyzer.records import MISSING, Close, Connection, Frame, Message, Observer
-from analyzer.schema import BOOLEAN, BYTES, DURATION, TABLES, TEXT, TIME, UNSIGNED, Column, Count, Table
+from analyzer.reconnects import Attempt, pairs
+from analyzer.records import MISSING, NO_TIME, Close, Connection, Frame, Message, Observer
+from analyzer.schema import BOOLEAN, BYTES, DURATION, TABLES, TEXT, TIME, UNSIGNED, Column, Count, Table, address
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -188,6 +189,24 @@ def _typed(column: Column, values: Any) -> Any:
     return pd.arrays.IntegerArray(values, missing)
 
 
+def _attempt(outcome: Any) -> Attempt:
+    """What the reconnects need of a connection."""
+    connection, flow = outcome.connection, outcome.flow
+    return Attempt(
+        connection.number,
+        connection.forwarded_for or address(flow.version, outcome.client_high, outcome.client_low),
+        connection.user_agent,
+        connection.host,
+        connection.path,
+        connection.subprotocol,
+        (address(flow.version, outcome.server_high, outcome.server_low), outcome.server_port),
+        outcome.start,
+        outcome.end if outcome.ended and outcome.end != NO_TIME else None,
+        outcome.client_saw if outcome.client_saw >= 0 else None,
+        connection.opening in ("refused", "unanswered"),
+    )
+
+
 class Rows:
     """The rows of one table."""
 
@@ -284,6 +303,7 @@ class Tables(Observer):
         self._chunk = chunk
         self._rows = {name: Rows(table, files) for name, table in TABLES.items() if name in asked}
         self._connections = self._rows.get("connections")
+        self._attempts: list[Attempt] | None = [] if "reconnects" in asked else None
 
     def frame(self, frame: Frame) -> None:
         self._append("frames", frame)
@@ -295,8 +315,13 @@ class Tables(Observer):
         self._append("closes", close)
 
     def connection(self, connection: Connection) -> None:
+        if self._connections is None and self._attempts is None:
+            return
+        outcome = conclude(connection)
         if self._connections is not None:
-            self._connections.append(conclude(connection))
+            self._connections.append(outcome)
+        if self._attempts is not None and outcome.start != NO_TIME:
+            self._attempts.append(_attempt(outcome))
 
     def _append(self, name: str, record: Any) -> None:
         rows = self._rows.get(name)
@@ -315,6 +340,8 @@ class Tables(Observer):
         observed."""
         result = {}
         for name, rows in self._rows.items():
+            for pair in pairs(self._attempts or ()) if name == "reconnects" else ():
+                rows.append(pair)
             if name == "ledger":
                 for (unit, kind), count in ledger.items():
                     rows.append(Count(unit, kind, count))
