@@ -152,7 +152,7 @@ def _parser() -> argparse.ArgumentParser:
     add("--since", metavar="TIME", type=_time, help="only packets from this time on (ISO 8601; UTC unless it says)")
     add("--until", metavar="TIME", type=_time, help="only packets up to this time")
     add("--points", choices=("merge", "separate"), help="take files as one point of capture, or each as its own")
-    add("--keylog", metavar="FILE", action="append", help="open TLS with the secrets in FILE (SSLKEYLOGFILE); repeatable")
+    add("--keylog", metavar="FILE", action="append", help="open TLS with the secrets in FILE, a key log; repeatable")
     add("--no-progress", action="store_true", help="no progress bar")
     add("--version", action="version", version=f"wsclose {analyzer.__version__}")
     return parser

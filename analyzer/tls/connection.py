@@ -7,7 +7,7 @@ from collections.abc import Callable
 from analyzer import limits
 from analyzer.records import END_CAPTURE, END_RST, NO_TIME, Flow, Packet, Source, Tls
 from analyzer.tls import keylog
-from analyzer.tls.ciphers import Opened, Tls13, openers
+from analyzer.tls.ciphers import Opened, Opener, Tls13, openers
 from analyzer.tls.directions import APPLICATION_DATA, EARLY, RUNNING, SHAKING, Direction
 from analyzer.tls.hellos import EARLY_DATA, ENCRYPT_THEN_MAC, VERSIONS, Hello, protocol_of
 from analyzer.tls.keylog import Secrets
@@ -89,6 +89,7 @@ class Layer:
             return
         self.client = direction.peer
         if hello.retry:
+            self.is_tls13 = True
             return
         direction.said_hello = True
         self._server_hello = hello
@@ -133,8 +134,9 @@ class Layer:
     def _set_traffic_keys(self, client: Direction, found: dict[str, bytes], suite: Suite) -> None:
         """The keys of TLS 1.3, in the order in which they come into use (RFC 8446 7.1)."""
         early = ((EARLY, keylog.EARLY),) if self._early else ()
-        client.queue = _queue(suite, found, (*early, (SHAKING, keylog.CLIENT_HANDSHAKE), (RUNNING, keylog.CLIENT_TRAFFIC)))
-        client.peer.queue = _queue(suite, found, ((SHAKING, keylog.SERVER_HANDSHAKE), (RUNNING, keylog.SERVER_TRAFFIC)))
+        of_client = (*early, (SHAKING, keylog.CLIENT_HANDSHAKE), (RUNNING, keylog.CLIENT_TRAFFIC))
+        of_server = ((SHAKING, keylog.SERVER_HANDSHAKE), (RUNNING, keylog.SERVER_TRAFFIC))
+        client.queue, client.peer.queue = _queue(suite, found, of_client), _queue(suite, found, of_server)
         if keylog.SERVER_HANDSHAKE not in found:
             self._early_accepted = True  # nobody says
         for direction in (client, client.peer):
@@ -254,8 +256,9 @@ class Layer:
         if header[0] != APPLICATION_DATA or self.state == READY or (self._agreed is not None and not self.is_tls13):
             return None
         self.state = GUESSING
-        shaking, running = (keylog.CLIENT_HANDSHAKE, keylog.SERVER_HANDSHAKE), (keylog.CLIENT_TRAFFIC, keylog.SERVER_TRAFFIC)
-        labels = running if self._agreed is None else (*shaking, *running)
+        shaking = keylog.CLIENT_HANDSHAKE, keylog.SERVER_HANDSHAKE
+        running = keylog.CLIENT_TRAFFIC, keylog.SERVER_TRAFFIC
+        labels: tuple[str, ...] = running if self._agreed is None else (*shaking, *running)
         if self.client is not None:
             labels = labels[0::2] if direction is self.client else labels[1::2]
         for first, stop in WINDOWS if self._agreed is None else ((0, direction.slack + 1),):
@@ -289,5 +292,5 @@ class Layer:
                 each.slack = WINDOWS[-1][1] if self._agreed is None else each.slack
 
 
-def _queue(suite: Suite, found: dict[str, bytes], labels: tuple[tuple[int, str], ...]) -> list[tuple[int, Tls13]]:
+def _queue(suite: Suite, found: dict[str, bytes], labels: tuple[tuple[int, str], ...]) -> list[tuple[int, Opener]]:
     return [(phase, Tls13(suite, found[label])) for phase, label in labels if label in found]
