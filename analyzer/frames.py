@@ -183,9 +183,9 @@ class FrameReader(Reader):
             self.payloads.give_up()
             self.in_payload = False
             self.header_held = 0
-        if how == END_FIN:
-            self.source.reader = None  # nothing is read after a FIN, and the flow may be kept for a while
         if how != 0 and connection.ending == NO_TIME:
             connection.ending = self.packet.time
             connection.ending_last_client = connection.client.last_frame
             connection.ending_last_server = connection.server.last_frame
+        if how == END_FIN:  # nothing is read after it, and the flow may be kept for a while; this may be the last of self
+            self.source.reader = None
