@@ -35,6 +35,7 @@ _OPTIONS_OF = {
     "since": ("summary", *TABLES, "show", "extract"),
     "until": ("summary", *TABLES, "show", "extract"),
     "points": ("summary", *TABLES, "show", "extract"),
+    "keylog": ("summary", *TABLES, "show", "extract"),
 }
 
 _USAGE = """wsclose FILE...
@@ -153,6 +154,7 @@ def _parser() -> argparse.ArgumentParser:
     add("--since", metavar="TIME", type=_time, help="only packets from this time on (ISO 8601; UTC unless it says)")
     add("--until", metavar="TIME", type=_time, help="only packets up to this time")
     add("--points", choices=("merge", "separate"), help="take files as one point of capture, or each as its own")
+    add("--keylog", metavar="FILE", action="append", help="open TLS with the secrets in FILE (SSLKEYLOGFILE); repeatable")
     add("--no-progress", action="store_true", help="no progress bar")
     add("--version", action="version", version=f"wsclose {analyzer.__version__}")
     return parser
@@ -395,6 +397,7 @@ def _analyzed(request: Request, tables: Sequence[str], chunk: Any = None) -> Any
             since=options.since,
             until=options.until,
             points=options.points,
+            keylog=options.keylog,
             progress=bar,
             chunk=chunk,
         )

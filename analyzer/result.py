@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any
 from analyzer.pipeline import Account, Options, Pipeline, Progress
 from analyzer.problems import CannotRead, NotKept, Problem
 from analyzer.records import Message, Observer
-from analyzer.sources import Input, resolve
+from analyzer.sources import Input, read_keylogs, resolve
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -40,6 +40,7 @@ def analyze(
     since: int | str | datetime | None = None,
     until: int | str | datetime | None = None,
     points: str | None = None,
+    keylog: Any = None,
     progress: Progress | None = None,
     chunk: Chunk | None = None,
 ) -> Result:
@@ -50,17 +51,19 @@ def analyze(
     tables: those to build in this pass, of connections, closes, frames, messages, ledger; any other is built on first
     access by reading the inputs again. since, until: packets outside are not read; nanoseconds since 1970 UTC, ISO 8601
     text or datetime, without a zone UTC. points: "merge" takes all files as one point of capture, "separate" each as
-    its own; None tells by what they hold. progress(bytes read, bytes in all or None). chunk(table, DataFrame) is given
+    its own; None tells by what they hold. keylog: path, or list of paths, of TLS key logs (RFC 9850; what a program
+    writes for SSLKEYLOGFILE); without it that environment variable is heeded; secrets in pcapng files are always used.
+    progress(bytes read, bytes in all or None). chunk(table, DataFrame) is given
     frames, messages and closes in pieces as they are seen; they are then not kept.
 
-    Raises CannotRead when no input can be read, ValueError for an unknown table or time.
+    Raises CannotRead when no input or a key log can't be read, ValueError for an unknown table or time.
     """
     from analyzer.schema import TABLES
 
     asked = frozenset(tables)
     if unknown := sorted(asked - set(TABLES)):
         raise ValueError(f"no table called {unknown[0]!r}; there are {', '.join(TABLES)}")
-    options = Options(_nanoseconds(since), _nanoseconds(until), points, progress)
+    options = Options(_nanoseconds(since), _nanoseconds(until), points, progress, read_keylogs(keylog))
     result = Result(resolve(inputs), options)
     result._read(asked | {"ledger"}, chunk)
     return result
