@@ -20,6 +20,7 @@ HOT = (
     "frames",
     "messages",
     "outcome",
+    "ledger",
 )
 CHECKS = {
     "boundscheck": True,

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import argparse
 import contextlib
+import gc
 import os
 import sys
 from collections.abc import Callable, Sequence
@@ -89,6 +90,7 @@ def main(argv: Sequence[str] | None = None) -> int:
         print("wsclose: there is no standard output", file=sys.stderr)
         return 1
     _use_utf8()
+    gc.set_threshold(200_000, 20, 100)  # a command is over before it pays to look for rings often
     try:
         status = _run(list(sys.argv[1:] if argv is None else argv))
         sys.stdout.flush()

@@ -6,9 +6,9 @@ masked, to whoever joins messages; nothing is allocated per frame.
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
-from analyzer.records import END_RST, NO_TIME, Frame, FramePayloadReader, Packet, Reader, Side, Source
+from analyzer.records import END_FIN, END_RST, NO_TIME, Frame, FramePayloadReader, Packet, Reader, Side, Source
 
 if TYPE_CHECKING:
     import cython
@@ -38,7 +38,7 @@ class FrameReader(Reader):
         self.side = side
         self.frame_in_hand = frame
         self.payloads = payloads
-        self.header = bytearray(14)
+        self.header: Any = None  # made when a header comes in pieces
         self.header_held = 0
         self.in_payload = False
         self.remaining = 0
@@ -84,6 +84,8 @@ class FrameReader(Reader):
     def _hold_header(self, at: cython.Py_ssize_t, stop: cython.Py_ssize_t) -> cython.Py_ssize_t:
         """Gather a header that came in pieces; begin its frame when it is whole. Returns where its bytes end."""
         data: cython.const[cython.uchar][::1] = self.packet.data
+        if self.header is None:
+            self.header = bytearray(14)
         needed: cython.int = header_size(self.header[1]) if self.header_held >= 2 else 2
         while at < stop and self.header_held < needed:
             self.header[self.header_held] = data[at]
@@ -185,3 +187,5 @@ class FrameReader(Reader):
             connection.ending = self.packet.time
             connection.ending_last_client = connection.client.last_frame
             connection.ending_last_server = connection.server.last_frame
+        if how == END_FIN:  # nothing is read after it, and the flow may be kept for a while; this may be the last of self
+            self.source.reader = None

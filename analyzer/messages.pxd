@@ -12,7 +12,7 @@ cdef class MessageReader(FramePayloadReader):
     cdef bint in_message, whole, reserved, checks_text, text_fails, gathers
     cdef object decoder, inflater
     cdef list chunks
-    cdef bytearray control
+    cdef bytes control
     cdef bint control_whole
     cpdef object begin(self)
     cpdef object payload(self, Py_ssize_t start, Py_ssize_t stop)

@@ -71,7 +71,7 @@ class MessageReader(FramePayloadReader):
         self.decoder: Any = None
         self.inflater: Any = None
         self.chunks: list[bytes] | None = None
-        self.control = bytearray()
+        self.control = b""
         self.control_whole = True
 
     def begin(self) -> None:
@@ -88,7 +88,7 @@ class MessageReader(FramePayloadReader):
             frame.message = self.message.number
         elif opcode == CLOSE or opcode == PING or opcode == PONG:
             self.kind = opcode
-            self.control.clear()
+            self.control = b""
             self.control_whole = True
         else:
             self.kind = IGNORED
@@ -303,7 +303,7 @@ class MessageReader(FramePayloadReader):
         side, frame = self.side, self.frame
         connection, peer = side.connection, self.side.peer
         close = Close(side)
-        body = bytes(self.control)
+        body = self.control
         close.size = frame.length
         close.cut = len(body) < close.size
         if len(body) >= 2:
@@ -342,7 +342,7 @@ class MessageReader(FramePayloadReader):
             del side.outstanding_pings[0]
             side.unanswered_pings += 1
         if self.control_whole:
-            side.outstanding_pings.append((self.frame.time, bytes(self.control)))
+            side.outstanding_pings.append((self.frame.time, self.control))
 
     def _complete_pong(self) -> None:
         """A Pong answers the latest Ping with its bytes and all earlier ones of that side (RFC 6455 5.5.3)."""
@@ -350,7 +350,7 @@ class MessageReader(FramePayloadReader):
         pings = peer.outstanding_pings
         if not pings or not self.control_whole:
             return
-        body = bytes(self.control)
+        body = self.control
         for index in range(len(pings) - 1, -1, -1):
             if pings[index][1] == body:
                 if peer.round_trips is None:

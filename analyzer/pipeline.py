@@ -18,6 +18,7 @@ from analyzer.encapsulations import unwrap
 from analyzer.extract import Extractor
 from analyzer.fragments import Fragments
 from analyzer.frames import FrameReader
+from analyzer.ledger import ByteLedger, part, part_connection
 from analyzer.messages import MessageReader
 from analyzer.packets import Packets
 from analyzer.problems import CannotRead, Problem
@@ -87,6 +88,7 @@ class Pipeline:
         self.observer, self.tables, self.payloads = observer, tables, payloads
         self.account = Account()
         self.connections = 0
+        self.bytes = ByteLedger()
         self.openings = Openings(self.packet, self._accept, self._recognised)
         self.openings.layers[HTTP_2] = self._http2
         self.openings.layers[TLS] = self._tls
@@ -106,6 +108,8 @@ class Pipeline:
         account.connections = self.connections
         account.problems, account.errors = self.captures.problems, self.captures.errors
         account.flow_kinds = dict(self.openings.kinds)
+        if self.connections:
+            account.ledger.update({("byte", kind): count for kind, count in self.bytes.counts().items()})
         counts = {
             "WebSocket": self.streams.websocket_packets,
             "other TCP": self.streams.other_packets,
@@ -151,10 +155,8 @@ class Pipeline:
         assert flow.connections is not None
         flow.connections.remove(connection)
         self.observer.connection(connection)
-        cells = flow.layer_bytes = flow.layer_bytes or {}
-        for kind, size in _bytes_of(connection).items():
-            cells[kind] = cells.get(kind, 0) + size
-        _part(connection)
+        self.bytes.connection(connection)
+        part_connection(connection)
 
     def _finished(self, flow: Flow) -> None:
         for connection in flow.connections or ():
@@ -164,28 +166,8 @@ class Pipeline:
                     connection.end_by = _side_of(connection, flow.end_by)
                 connection.end_time = flow.end_time
             self.observer.connection(connection)
-        self._count_bytes(flow)
-        _release(flow)
-
-    def _count_bytes(self, flow: Flow) -> None:
-        """Every captured payload byte of a WebSocket flow goes into one cell."""
-        ledger = self.account.ledger
-        halves = (flow.low, flow.high)
-        cells = Counter(flow.layer_bytes or {})
-        for connection in flow.connections or ():
-            cells.update(_bytes_of(connection))
-        cells["duplicate"] += sum(half.duplicate_bytes for half in halves)
-        cells["before the upgrade"] += sum(half.skipped_bytes for half in halves)
-        if flow.opening:
-            cells["before the upgrade"] += flow.opening.low.other_bytes + flow.opening.high.other_bytes
-        cells["after the end"] += sum(half.after_end_bytes for half in halves)
-        if rest := sum(half.captured_bytes for half in halves) - cells.total():
-            cells["unaccounted"] += rest
-        for kind, size in cells.items():
-            ledger["byte", kind] += size
-        ledger["byte", "conflicting"] += sum(half.conflicting_bytes for half in halves)
-        ledger["byte", "lost"] += sum(half.lost_bytes for half in halves)
-        ledger["byte", "cut by snaplen"] += sum(half.cut_bytes for half in halves)
+        self.bytes.add(flow)
+        part(flow)
 
 
 @contextmanager
@@ -233,33 +215,6 @@ def packets_of(inputs: Iterable[str], reader_for: Callable[[Packet, Segment], Ex
     extractor = reader_for(packet, segment)
     packets = Packets(packet, segment, extractor, unwrap, Fragments())
     captures(resolve(inputs), packet, extractor.tap(packets), Options()).run()
-
-
-def _release(flow: Flow) -> None:
-    """Part the records of a flow from each other: in a ring they would wait for the garbage collector."""
-    for connection in flow.connections or ():
-        _part(connection)
-    for half in (flow.low, flow.high):
-        half.reader = half.peer = half.flow = None  # type: ignore[assignment]
-    flow.connections = flow.opening = flow.opener = flow.end_by = None
-
-
-def _part(connection: Connection) -> None:
-    for side in (connection.client, connection.server):
-        side.source.reader = None
-        side.connection = side.peer = side.source = side.half = side.closes = None  # type: ignore[assignment]
-    connection.flow = None  # type: ignore[assignment]
-
-
-def _bytes_of(connection: Connection) -> dict[str, int]:
-    """What a connection accounts for of its flow's captured bytes, by ledger kind."""
-    sides = (connection.client, connection.server)
-    return {
-        "handshake": connection.handshake_bytes_client + connection.handshake_bytes_server,
-        "frames": sum(side.frame_bytes for side in sides),
-        "skipped": sum(side.unread_bytes for side in sides),
-        "over a limit": sum(side.over_limit_bytes for side in sides),
-    }
 
 
 def _side_of(connection: Connection, half: Half | None) -> Side | None:

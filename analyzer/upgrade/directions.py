@@ -170,6 +170,10 @@ class Direction(Reader):
             self.settle()
             self.peer.settle()
 
+    def part(self) -> None:
+        """Nothing more is asked of it: let the others go."""
+        self.exchange = self.peer = None  # type: ignore[assignment]
+
     def at_start(self) -> cython.bint:
         """May a preface come next?"""
         return self.phase == START

@@ -134,6 +134,12 @@ class Opening(Exchange):
         connection: Connection = self.connection
         return connection
 
+    def part(self) -> None:
+        """Let the directions go: in a ring they would wait for the garbage collector."""
+        self.low.part()
+        self.high.part()
+        self.client = self.server = self.low = self.high = None  # type: ignore[assignment]
+
     def expects(self, direction: Direction, kind: cython.int) -> cython.bint:
         """May a message of this kind begin here?"""
         if self.client is None:
@@ -167,7 +173,6 @@ class Opening(Exchange):
         layer(flow, self.low.source, self.high.source, exact).proxied = self.proxied
         self.low.leave()
         self.high.leave()
-        flow.opening = None
         if flow.layer_bytes is None:
             flow.layer_bytes = {}
         before: cython.longlong = flow.layer_bytes.get("before the upgrade", 0)

@@ -45,7 +45,6 @@ Fields = dict[bytes, bytes]
 
 UNKNOWN = b"?"  # the name and the value of what the capture does not tell
 ENTRY_SIZE = 34  # of such an entry in the dynamic table: 32 bytes beside its text (RFC 7541 4.1)
-FIRST_FRAMES = frozenset((0x81, 0x82, 0x88, 0x89, 0x8A, 0xC1))  # how a WebSocket begins, and no text does
 LINGER = limits.LINGER_SECONDS * 1_000_000_000
 
 
@@ -67,8 +66,9 @@ class Http2(Exchange):
     """One HTTP/2 connection.
 
     concluded(connection): takes a row whose stream has been over for a while. exact: both directions begin with their
-    first byte. streams: those of WebSockets, by number; closing: (time, stream) of those that are over, in order.
-    last: the last stream that the server's GOAWAY lets live (RFC 9113 6.8). proxied: the source of a PROXY header.
+    first byte. streams: those of WebSockets, by number; closing: (time, stream) of those that are over, in order;
+    ended: the directions of which nothing more comes. last: the last stream that the server's GOAWAY lets live (RFC
+    9113 6.8). proxied: the source of a PROXY header.
     """
 
     def __init__(
@@ -90,14 +90,23 @@ class Http2(Exchange):
         self.streams: dict[int, Stream] = {}
         self.closing: deque[tuple[int, Stream]] = deque()
         self.last = LOW_31
+        self.ended: set[FrameWalk] = set()
+        flow.opening = self
+
+    def part(self) -> None:
+        """Let the directions go: in a ring they would wait for the garbage collector."""
+        for walk in (self.low, self.high):
+            walk.exchange = None  # type: ignore[assignment]
+        self.streams.clear()
+        self.closing.clear()
+        self.ended.clear()
 
     def source_of(self, walk: FrameWalk, stream: int) -> StreamSource | None:
         """See Exchange."""
         known = self.streams.get(stream)
         if known is None or known.state == REFUSED:
             return None
-        source = self.side_of(known, walk)
-        return source
+        return known.client if known.client.carrier is walk.source else known.server
 
     def side_of(self, stream: Stream, walk: FrameWalk) -> StreamSource:
         """The direction of a stream that a direction of the connection carries."""
@@ -189,6 +198,7 @@ class Http2(Exchange):
         connection = stream.connection
         status = number_of(fields.get(b":status"))
         if status is None or status < 200:
+            stream.unsaid = stream.unsaid or status is None
             return
         connection.http_status = status
         if status >= 300:
@@ -212,6 +222,12 @@ class Http2(Exchange):
         connection.client.over_limit_bytes += stream.client.release()
         connection.server.over_limit_bytes += stream.server.release()
 
+    def waits(self, walk: FrameWalk, number: int) -> None:
+        """See Exchange. Where the answer may be missing, frames say that it was 2xx."""
+        stream = self.streams[number]
+        if stream.unsaid and self.side_of(stream, walk).holds_frames():
+            self.open(stream)
+
     def end_stream(self, walk: FrameWalk, number: int) -> None:
         """See Exchange. Both sides' END_STREAM end the stream as both FINs end TCP (RFC 8441 5)."""
         stream = self.streams.get(number)
@@ -222,8 +238,7 @@ class Http2(Exchange):
             return
         source.finished = True
         stream.close(END_OF_STREAM, source is stream.client)
-        if source.reader is not None:
-            source.reader.end(END_OF_STREAM)
+        source.close(END_OF_STREAM)
         if stream.client.finished and stream.server.finished:
             self.over(stream)
 
@@ -239,8 +254,8 @@ class Http2(Exchange):
         if stream.connection.ended:
             return
         stream.close(END_STREAM_RESET, source is stream.client)
-        if source.reader is not None and not source.finished:
-            source.reader.end(END_STREAM_RESET)
+        if not source.finished:
+            source.close(END_STREAM_RESET)
         self.over(stream)
 
     def go_away(self, walk: FrameWalk, last: int) -> None:
@@ -256,8 +271,8 @@ class Http2(Exchange):
             return
         stream.close(END_GOAWAY, False)
         for source in (stream.client, stream.server):
-            if source.reader is not None and not source.finished:
-                source.reader.end(END_GOAWAY)
+            if not source.finished:
+                source.close(END_GOAWAY)
             source.finished = True
         self.over(stream)
 
@@ -273,18 +288,16 @@ class Http2(Exchange):
             if time == NO_TIME or self.packet.time - time <= LINGER:
                 return
             self.closing.popleft()
-            self.finish(stream, (stream.client, stream.server), END_CAPTURE)
+            for source in (stream.client, stream.server):
+                self.finish(source, END_CAPTURE)
+                source.drop()
             del self.streams[stream.number]
             self.concluded(stream.connection)
 
-    def finish(self, stream: Stream, sources: tuple[StreamSource, ...], how: int) -> None:
-        """Nothing more comes of these directions of a stream."""
-        for source in sources:
-            if stream.state == ASKED:
-                source.drop()
-                source.waits = True
-            elif source.reader is not None and not source.finished and not source.was_reset:
-                source.reader.end(how)
+    def finish(self, source: StreamSource, how: int) -> None:
+        """Nothing more comes of a direction of a stream, if it has not ended before."""
+        if not source.finished and not source.was_reset:
+            source.close(how)
 
     def lost(self, walk: FrameWalk, cut: bool) -> None:
         """See Exchange. Header blocks may be missing, and bytes of every stream."""
@@ -292,13 +305,24 @@ class Http2(Exchange):
         walk.decoder = decoder(True)
         for stream in self.streams.values():
             source = self.side_of(stream, walk)
+            stream.unsaid = stream.unsaid or source is stream.server
             if not source.finished and not source.was_reset:
                 source.miss(MISSING, cut)
 
     def end(self, walk: FrameWalk, how: int) -> None:
         """See Exchange. The end of the flow ends what is left of its streams."""
-        for stream in self.streams.values():
-            self.finish(stream, (self.side_of(stream, walk),), how)
+        for stream in list(self.streams.values()):
+            source = self.side_of(stream, walk)
+            answerless = source is stream.client and stream.connection.server.half.captured_bytes == 0
+            if stream.state == ASKED and answerless and source.holds_frames():
+                self.open(stream)
+            self.finish(source, how)
+        self.ended.add(walk)
+        if len(self.ended) == 2:
+            for stream in self.streams.values():
+                if stream.state == ASKED:
+                    stream.client.drop()
+                    stream.server.drop()
 
 
 def content(kind: int, flags: int, payload: bytes) -> bytes | None:

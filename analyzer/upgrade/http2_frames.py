@@ -120,6 +120,9 @@ class Exchange:
     def frame(self, walk: FrameWalk, kind: int, flags: int, stream: int, payload: bytes | None) -> None:
         """A frame of a kind that is collected is complete; payload: None where bytes of it are missing."""
 
+    def waits(self, walk: FrameWalk, stream: int) -> None:
+        """DATA came of a stream whose answer was not seen."""
+
     def end_stream(self, walk: FrameWalk, stream: int) -> None:
         """The sender ended its side of a stream (RFC 9113 5.1)."""
 
@@ -139,7 +142,10 @@ class FrameWalk(Reader):
     its data; payload: collected of it, None if nobody wants it, broken: and some of it is missing.
     elsewhere: bytes of the piece in hand that are no framing. kept: (bytes, time, packet, file, offset) in which a
     chain of frames is searched. decoder, block, block_frame: for the exchange, of this direction's header blocks.
+    other_bytes: of the bytes it was handed those that are accounted for nowhere else: none.
     """
+
+    other_bytes = 0
 
     def __init__(self, exchange: Exchange, packet: Packet, source: Source, half: Half, exact: bool) -> None:
         self.exchange = exchange
@@ -193,6 +199,7 @@ class FrameWalk(Reader):
         """Read frames from text[at:]; text[0] is Packet.data[start]."""
         size = len(text)
         framing = size - at
+        offset = self.source.offset
         self.elsewhere = 0
         while at < size:
             if not self.in_frame:
@@ -202,21 +209,31 @@ class FrameWalk(Reader):
                     at += len(taken)
                     if len(self.header) < HEADER_SIZE:
                         break
-                    self.enter(self.header, 0)
+                    self.enter(*HEADER.unpack(self.header))
                     self.header = b""
                 else:
-                    self.enter(text, at)
+                    fields = HEADER.unpack_from(text, at)
                     at += HEADER_SIZE
-            if self.remaining:
+                    end = at + (fields[0] << 16 | fields[1])
+                    if fields[2] == DATA and not fields[3] and end <= size:  # most frames: no flags, here as a whole
+                        target = self.exchange.source_of(self, fields[4] & LOW_31)
+                        if target is not None and target.flows() and end > at:
+                            self.elsewhere += end - at
+                            target.take(start + at, start + end, offset + at)
+                            at = end
+                            continue
+                    self.enter(*fields)
+            if self.remaining and at < size:
                 at = self.pass_payload(text, at, start)
             if not self.remaining:
                 self.leave()
         if framing > self.elsewhere:
             self.exchange.account(FRAMING, framing - self.elsewhere)
 
-    def enter(self, text: bytes, at: int) -> None:
-        """A frame begins; its header stands at `at`."""
-        high, low, self.kind, self.flags, stream = HEADER.unpack_from(text, at)
+    def enter(self, high: int, low: int, kind: int, flags: int, stream: int) -> None:
+        """A frame begins; the fields of its header (RFC 9113 4.1)."""
+        self.kind = kind
+        self.flags = flags
         self.stream = stream & LOW_31
         self.remaining = high << 16 | low
         self.in_frame = True
@@ -270,6 +287,8 @@ class FrameWalk(Reader):
         target, self.target = self.target, None
         payload, self.payload = self.payload, None
         if self.kind == DATA:
+            if target is not None and target.waits:
+                self.exchange.waits(self, self.stream)
             if self.flags & END_STREAM and target is not None:
                 self.exchange.end_stream(self, self.stream)
         elif payload is not None:

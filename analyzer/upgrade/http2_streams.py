@@ -16,6 +16,7 @@ HELD_ENTRY = 200  # what keeping one piece costs beside its bytes
 PLACES = 64  # numbers kept to find a byte's place below, two for each piece of DATA: frames asked about are short
 BESIDE = "before the upgrade"
 ASKED, OPEN, REFUSED = range(3)
+FIRST_FRAMES = frozenset((0x81, 0x82, 0x88, 0x89, 0x8A, 0xC1))  # that begin WebSockets (RFC 6455 5.2) and no text
 
 
 class StreamSource(Source):
@@ -23,7 +24,8 @@ class StreamSource(Source):
 
     carrier: the source of the HTTP/2 connection's bytes; account(kind, size): puts bytes into the ledger.
     offset counts the data of the stream alone. waits: what comes is held until the answer says what it is.
-    held: (bytes, time, packet, file, offset in the carrier) of that; over_bytes: what no longer went in.
+    held: (bytes, time, packet, file, offset in the carrier) of that; over_bytes: what no longer went in;
+    closed: (how, time, packet, file) of the end if that came meanwhile.
     """
 
     def __init__(self, packet: Packet, carrier: Source, account: Callable[[str, int], None]) -> None:
@@ -36,6 +38,7 @@ class StreamSource(Source):
         self.held: list[tuple[bytes, int, int, int, int]] = []
         self.held_cost = 0
         self.over_bytes = 0
+        self.closed: tuple[int, int, int, int] | None = None
 
     def take(self, start: int, stop: int, offset: int) -> None:
         """Packet.data[start:stop] is data of the stream; offset: of its first byte in the carrier."""
@@ -47,18 +50,20 @@ class StreamSource(Source):
             del places[: PLACES // 2]
         places.append(self.offset)
         places.append(offset)
-        unread = min(self.skip, stop - start)
-        self.skip -= unread
         reader = self.reader
-        if reader is None:
-            unread = stop - start
-        if unread:
+        if self.skip or reader is None:
+            unread = stop - start if reader is None else min(self.skip, stop - start)
+            self.skip -= min(self.skip, unread)
             self.account(BESIDE, unread)
             self.offset += unread
             start += unread
         if start < stop and reader is not None:
             reader.data(start, stop)
             self.offset += stop - start
+
+    def flows(self) -> bool:
+        """Does what comes go on at once?"""
+        return not (self.waits or self.finished or self.was_reset)
 
     def miss(self, size: int, cut: bool) -> None:
         """`size` bytes of the data are missing, MISSING where that is not known."""
@@ -105,12 +110,26 @@ class StreamSource(Source):
             for text, time, number, file, offset in held:
                 packet.data, packet.time, packet.number, packet.file = text, time, number, file
                 self.take(0, len(text), offset)
+            if over:
+                self.miss(over, False)
+            if self.closed is not None:
+                how, packet.time, packet.number, packet.file = self.closed
+                self.close(how)
         finally:
             packet.data = data
             packet.time, packet.number, packet.file = now
-        if over:
-            self.miss(over, False)
         return over
+
+    def close(self, how: int) -> None:
+        """No more data comes; how: see Reader.end."""
+        if self.reader is not None:
+            self.reader.end(how)
+        elif self.waits and self.closed is None:
+            self.closed = how, self.packet.time, self.packet.number, self.packet.file
+
+    def holds_frames(self) -> bool:
+        """Does what is held begin as a WebSocket does, and no text?"""
+        return bool(self.held) and self.held[0][0][0] in FIRST_FRAMES
 
     def drop(self) -> None:
         """The stream does not open: what was held, and what comes, is no WebSocket's."""
@@ -123,7 +142,10 @@ class StreamSource(Source):
 
 
 class Stream:
-    """One extended CONNECT (RFC 8441 4) and what becomes of it."""
+    """One extended CONNECT (RFC 8441 4) and what becomes of it.
+
+    unsaid: its answer, or the status in it, may be missing from the capture.
+    """
 
     def __init__(self, number: int, connection: Connection, client: StreamSource, server: StreamSource) -> None:
         self.number = number
@@ -131,6 +153,7 @@ class Stream:
         self.client = client
         self.server = server
         self.state = ASKED
+        self.unsaid = False
 
     def close(self, how: int, by_client: bool) -> None:
         """One side's first word about the end; what comes later does not change how it ended."""
