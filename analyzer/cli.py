@@ -286,10 +286,11 @@ def _write_packets(path: str, inputs: Sequence[str], result: Any, number: int) -
     )
     bounds = Bounds(row["client_ip"], int(row["client_port"]), row["server_ip"], int(row["server_port"]), first, last)
     made: list[Extractor] = []
+    secrets = result.secrets(number) if row["transport"] == "tls" else b""
     file = NewFile(path)
 
     def reader(packet: Any, segment: Any) -> Extractor:
-        made.append(Extractor(packet, segment, bounds, PcapngWriter(file.stream)))
+        made.append(Extractor(packet, segment, bounds, PcapngWriter(file.stream, secrets=secrets)))
         return made[-1]
 
     try:

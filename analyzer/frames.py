@@ -199,5 +199,5 @@ class FrameReader(Reader):
             connection.ending = self.packet.time
             connection.ending_last_client = connection.client.last_frame
             connection.ending_last_server = connection.server.last_frame
-        if how == END_FIN:  # nothing is read after it, and the flow may be kept for a while; this may be the last of self
+        if how == END_FIN:  # nothing is read after it; this may be the last reference to self
             self.source.reader = None

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 
 from analyzer.pipeline import Account, Options, Pipeline, Progress
 from analyzer.problems import CannotRead, NotKept, Problem
-from analyzer.records import Message, Observer
+from analyzer.records import Connection, Message, Observer
 from analyzer.sources import Input, read_keylogs, resolve
 
 if TYPE_CHECKING:
@@ -33,6 +33,20 @@ class Payloads(Observer):
             self.found["client" if message.sender.is_client else "server", message.number] = message.payload
 
 
+
+
+class Secrets(Observer):
+    """Keeps the secrets that opened one connection's TLS, as lines of a key log (RFC 9850)."""
+
+    def __init__(self, number: int) -> None:
+        self.lines = b""
+        self._number = number
+
+    def connection(self, connection: Connection) -> None:
+        if connection.number == self._number:
+            for random, secrets in getattr(connection.flow.tls, "secrets", ()):
+                for label, secret in secrets.items():
+                    self.lines += f"{label} {random.hex()} {secret.hex()}\n".encode()
 
 
 def analyze(
@@ -193,6 +207,16 @@ class Result:
         observer = Payloads(number)
         Pipeline(self._inputs, observer, frozenset(("messages",)), self._options, payloads=True).run()
         return observer.found
+
+    def secrets(self, number: int) -> bytes:
+        """The TLS secrets that opened one connection, as lines of a key log (RFC 9850); empty where there is no TLS.
+
+        Reads the inputs again; NotKept if an input can't be.
+        """
+        self._need_again("save it to a file first")
+        observer = Secrets(number)
+        Pipeline(self._inputs, observer, frozenset(), self._options, payloads=False).run()
+        return observer.lines
 
     def _read(self, tables: frozenset[str], chunk: Chunk | None) -> None:
         from analyzer.tables import Tables

@@ -19,6 +19,14 @@ WINDOWS = ((0, 1 << 8), (1 << 8, 1 << 12), (1 << 12, 1 << 16))  # sequence numbe
 Begin = Callable[[Flow, Source, Source, int, int], bool]
 
 
+class Shown(Tls):
+    """What TLS shows, and the secrets that opened it: (client random, secrets by label)."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.secrets: list[tuple[bytes, dict[str, bytes]]] = []
+
+
 class Layer:
     """TLS over a flow's two sources of ordered bytes (TCP's halves, or what a tunnel gives).
 
@@ -37,7 +45,7 @@ class Layer:
         self.state = HELLOS
         self.client: Direction | None = None
         self.suite: Suite | None = None
-        self.facts = flow.tls = Tls()
+        self.facts = flow.tls = Shown()
         self._begin = begin
         self._client_random: bytes | None = None
         self._server_hello: Hello | None = None
@@ -129,6 +137,7 @@ class Layer:
             if direction.opaque and not self.is_tls13:  # its ChangeCipherSpec stands before the hello in the capture
                 direction.change_cipher()
         self.state = READY
+        self.facts.secrets.append((random, found))
         return True
 
     def _set_traffic_keys(self, client: Direction, found: dict[str, bytes], suite: Suite) -> None:
@@ -281,6 +290,7 @@ class Layer:
         self.client = direction if label.startswith("CLIENT") else direction.peer
         self.is_tls13, self.suite, self.state = True, suite, READY
         self.facts.version = VERSIONS[TLS_1_3]
+        self.facts.secrets.append((random, found))
         self._early = False
         self._set_traffic_keys(self.client, found, suite)
         running = label in (keylog.CLIENT_TRAFFIC, keylog.SERVER_TRAFFIC)
