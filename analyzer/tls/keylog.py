@@ -12,10 +12,7 @@ CLIENT_HANDSHAKE, SERVER_HANDSHAKE = "CLIENT_HANDSHAKE_TRAFFIC_SECRET", "SERVER_
 CLIENT_TRAFFIC, SERVER_TRAFFIC = "CLIENT_TRAFFIC_SECRET_0", "SERVER_TRAFFIC_SECRET_0"
 
 LABELS = (MASTER, EARLY, CLIENT_HANDSHAKE, SERVER_HANDSHAKE, CLIENT_TRAFFIC, SERVER_TRAFFIC)
-LINE = re.compile(
-    rb"^[ \t]*(" + "|".join(LABELS).encode() + rb")[ \t]+([0-9a-f]{64})[ \t]+([0-9a-f]{96}|[0-9a-f]{64})[ \t]*$",
-    re.MULTILINE | re.IGNORECASE,
-)
+LINE = re.compile(rb"^[ \t]*(\w+)[ \t]+([0-9a-fA-F]{64})[ \t]+([0-9a-fA-F]{64,96})[ \t]*$", re.MULTILINE)
 NAMES = {label.encode(): label for label in LABELS}
 
 Block = tuple[int, bytes]
@@ -54,8 +51,15 @@ class Secrets:
             text = text.replace(b"\r", b"\n")
         by_random, names, unhex = self._by_random, NAMES, bytes.fromhex
         for label, random, secret in LINE.findall(text):
-            name = names.get(label) or names[label.upper()]
-            by_random.setdefault(unhex(random.decode()), {}).setdefault(name, unhex(secret.decode()))
+            name = names.get(label) or names.get(label.upper())
+            if name is None or len(secret) not in (64, 96):
+                continue
+            key = unhex(random.decode())
+            known = by_random.get(key)
+            if known is None:
+                by_random[key] = {name: unhex(secret.decode())}
+            else:
+                known.setdefault(name, unhex(secret.decode()))
 
     def of(self, random: bytes) -> dict[str, bytes] | None:
         """The secrets of the connection with this client random; None if there are none (yet)."""
