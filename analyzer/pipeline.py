@@ -167,7 +167,11 @@ class Pipeline:
                 connection.end_time = flow.end_time
             self.observer.connection(connection)
         self.bytes.add(flow)
+        layers = flow.low.reader, flow.high.reader
         part(flow)
+        for layer in layers:
+            if (leave := getattr(layer, "part", None)) is not None:
+                leave()
 
 
 @contextmanager

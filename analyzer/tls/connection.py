@@ -8,13 +8,22 @@ from analyzer import limits
 from analyzer.records import END_CAPTURE, END_RST, NO_TIME, Flow, Packet, Source, Tls
 from analyzer.tls import keylog
 from analyzer.tls.ciphers import Opened, Opener, Tls13, openers
-from analyzer.tls.directions import APPLICATION_DATA, EARLY, RUNNING, SHAKING, Direction
+from analyzer.tls.directions import (
+    APPLICATION_DATA,
+    EARLY,
+    GUESSING,
+    HELLOS,
+    KEYS_AWAITED,
+    READY,
+    RUNNING,
+    SHAKING,
+    Direction,
+)
 from analyzer.tls.hellos import EARLY_DATA, ENCRYPT_THEN_MAC, VERSIONS, Hello, protocol_of
 from analyzer.tls.keylog import Secrets
 from analyzer.tls.suites import Suite, suite_of, suites_for
 
 TLS_1_3 = 0x0304
-HELLOS, KEYS_AWAITED, GUESSING, READY = range(4)
 WINDOWS = ((0, 1 << 8), (1 << 8, 1 << 12), (1 << 12, 1 << 16))  # sequence numbers tried, of all secrets in turn
 Begin = Callable[[Flow, Source, Source, int, int], bool]
 

@@ -7,7 +7,6 @@ next record that opens.
 from __future__ import annotations
 
 import re
-from collections import deque
 from typing import TYPE_CHECKING, Any
 
 from analyzer import limits
@@ -15,6 +14,7 @@ from analyzer.records import Packet, Reader, Source
 from analyzer.tls import hellos
 from analyzer.tls.ciphers import Opened, Opener, Tls13
 from analyzer.tls.keys import next_secret
+from analyzer.tls.plaintext import Plaintext
 
 if TYPE_CHECKING:
     from analyzer.tls.connection import Layer
@@ -26,31 +26,11 @@ LONGEST = 16384 + 2048  # body of a record (RFC 5246 6.2.3)
 SMALLEST = 22  # a record of TLS 1.3 with an empty content, as good as
 RECORD_START = re.compile(rb"[\x14-\x17]\x03[\x00-\x04]")
 EARLY, SHAKING, RUNNING = range(3)  # phases of TLS 1.3
+HELLOS, KEYS_AWAITED, GUESSING, READY = range(4)  # states of the layer
 EVERYTHING = 1 << 62
 HELD_ENTRY = 200  # what keeping one piece costs beside its bytes
 
 Held = tuple[bytes, int, int, int, int, int, bool]  # bytes, time, packet, file, offset, gap, cut
-
-
-class Plaintext(Source):
-    """The decrypted bytes of one direction. offset counts them; carrier: the source of the records.
-
-    places: (offset, offset in the carrier of the last byte of its record) of the last records.
-    """
-
-    def __init__(self, carrier: Source) -> None:
-        super().__init__()
-        self.carrier = carrier
-        self.places: deque[tuple[int, int]] = deque(maxlen=limits.TLS_PLACES)
-
-    def transport_offset(self, offset: int) -> int:
-        """See Source. A byte counts as carried by the last byte of its record: without that nobody can read it."""
-        place = self.places[0][1] if self.places else self.carrier.offset
-        for start, last in reversed(self.places):
-            if start <= offset:
-                place = last
-                break
-        return int(self.carrier.transport_offset(place))
 
 
 class Direction(Reader):
@@ -135,6 +115,11 @@ class Direction(Reader):
         self.carrier.skip = EVERYTHING
         self._account()
 
+    def part(self) -> None:
+        """The flow is over: leave no ring of records behind."""
+        self.source.reader = None
+        self.layer = self.peer = None  # type: ignore[assignment]
+
     def _account(self) -> None:
         self.layer.account("TLS framing", self.framing)
         self.layer.account("undecrypted", self.undecrypted)
@@ -199,7 +184,7 @@ class Direction(Reader):
 
     def _walk(self, text: bytes, offset: int) -> int:
         """Read the records in `text`; where what is left over begins."""
-        at, size = 0, len(text)
+        at, size = self._walk_steadily(text, offset), len(text)
         while at < size and self.carrier.reader is self:
             if self.to_pass:
                 passed = min(self.to_pass, size - at)
@@ -234,6 +219,28 @@ class Direction(Reader):
         if at < size:
             self._drop(size - at)
         return size
+
+    def _walk_steadily(self, text: bytes, offset: int) -> int:
+        """The usual case alone, for speed: application data, the next in sequence. Where anything else begins."""
+        at, size = 0, len(text)
+        if self.phase == EARLY or self.searching or self.to_pass or self.layer.state != READY:
+            return 0
+        while size - at >= HEADER and text[at] == APPLICATION_DATA and self.opener is not None:
+            stop = at + HEADER + (text[at + 3] << 8 | text[at + 4])
+            if stop > size:
+                break
+            opened = self.opener.open(text[at : at + HEADER], text[at + HEADER : stop], self.sequence)
+            if opened is None or opened[0] != APPLICATION_DATA:
+                break
+            self.sequence += 1
+            self.slack = 0
+            self.good_end = offset + stop
+            at = stop
+            if opened[2]:
+                self._deliver(opened[1], opened[2], offset + stop)
+                if self.carrier.reader is not self:
+                    break
+        return at
 
     def _refused(self, body: bytes) -> None:
         """A record did not open."""
