@@ -187,5 +187,5 @@ class FrameReader(Reader):
             connection.ending = self.packet.time
             connection.ending_last_client = connection.client.last_frame
             connection.ending_last_server = connection.server.last_frame
-        if how == END_FIN:  # nothing is read after it, and the flow may be kept for a while; this may be the last of self
+        if how == END_FIN:  # nothing is read after it, and the flow may be kept for a while; may free self: come last
             self.source.reader = None
