@@ -6,9 +6,20 @@ masked, to whoever joins messages; nothing is allocated per frame.
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
-from analyzer.records import END_FIN, END_RST, NO_TIME, Frame, FramePayloadReader, Packet, Reader, Side, Source
+from analyzer.records import (
+    END_FIN,
+    END_RST,
+    NO_TIME,
+    Connection,
+    Frame,
+    FramePayloadReader,
+    Packet,
+    Reader,
+    Side,
+    Source,
+)
 
 if TYPE_CHECKING:
     import cython
@@ -38,7 +49,7 @@ class FrameReader(Reader):
         self.side = side
         self.frame_in_hand = frame
         self.payloads = payloads
-        self.header: Any = None  # made when a header comes in pieces
+        self.header: bytearray | None = None  # made when a header comes in pieces
         self.header_held = 0
         self.in_payload = False
         self.remaining = 0
@@ -86,15 +97,16 @@ class FrameReader(Reader):
         data: cython.const[cython.uchar][::1] = self.packet.data
         if self.header is None:
             self.header = bytearray(14)
-        needed: cython.int = header_size(self.header[1]) if self.header_held >= 2 else 2
+        header: bytearray = self.header
+        needed: cython.int = header_size(header[1]) if self.header_held >= 2 else 2
         while at < stop and self.header_held < needed:
-            self.header[self.header_held] = data[at]
+            header[self.header_held] = data[at]
             self.header_held += 1
             at += 1
             if self.header_held == 2:
-                needed = header_size(self.header[1])
+                needed = header_size(header[1])
         if self.header_held >= 2 and self.header_held == needed:
-            self.packet.data = self.header
+            self.packet.data = header
             try:
                 self._begin(0, needed)
             finally:
@@ -177,7 +189,7 @@ class FrameReader(Reader):
             self.side.frame_bytes += self.frame_in_hand.header_size + self.frame_in_hand.captured
 
     def end(self, how: cython.int) -> None:
-        connection = self.side.connection
+        connection: Connection = self.side.connection
         if how != END_RST and not self.side.broken:  # what an RST overtook may still come
             self._account_unfinished()
             self.payloads.give_up()
@@ -187,5 +199,5 @@ class FrameReader(Reader):
             connection.ending = self.packet.time
             connection.ending_last_client = connection.client.last_frame
             connection.ending_last_server = connection.server.last_frame
-        if how == END_FIN:  # nothing is read after it, and the flow may be kept for a while; may free self: come last
+        if how == END_FIN:  # nothing is read after it; this may be the last reference to self
             self.source.reader = None

@@ -17,8 +17,10 @@ from analyzer.records import (
     MISSING,
     NO_TIME,
     Close,
+    Connection,
     Frame,
     FramePayloadReader,
+    Half,
     Message,
     Observer,
     Packet,
@@ -300,10 +302,16 @@ class MessageReader(FramePayloadReader):
 
     def _complete_close(self) -> None:
         """RFC 6455 5.5.1: an optional code of two bytes, then a reason."""
-        side, frame = self.side, self.frame
-        connection, peer = side.connection, self.side.peer
-        close = Close(side)
-        body = self.control
+        side: Side = self.side
+        frame: Frame = self.frame
+        connection: Connection = side.connection
+        peer: Side = side.peer
+        close: Close = Close(side)
+        body: bytes = self.control
+        half: Half | None = side.half
+        theirs: Half
+        begin: cython.longlong
+        beyond: cython.longlong
         close.size = frame.length
         close.cut = len(body) < close.size
         if len(body) >= 2:
@@ -314,14 +322,15 @@ class MessageReader(FramePayloadReader):
         close.time, close.packet, close.file = frame.time, frame.packet, frame.file
         close.begin = side.source.transport_offset(frame.begin)
         close.end = side.source.transport_offset(frame.finish - 1) + 1
-        half = side.half
         if half is not None:
             theirs = peer.half
             close.after_peer_fin = theirs.finished  # not its END_STREAM: who no longer reads sends RST_STREAM
             close.after_peer_reset = theirs.was_reset or peer.source.was_reset
             if peer.closes and half.acknowledges:
-                begin = (theirs.next + peer.closes[0].begin - theirs.offset) & 0xFFFFFFFF
-                beyond = (half.acknowledgment - begin) & 0xFFFFFFFF
+                begin = peer.closes[0].begin - theirs.offset
+                begin = (begin + theirs.next) & 0xFFFFFFFF
+                beyond = half.acknowledgment
+                beyond = (beyond - begin) & 0xFFFFFFFF
                 close.peer_close_acknowledged = 0 < beyond < 1 << 31
         if side.closes is None:
             side.closes = []
@@ -334,7 +343,7 @@ class MessageReader(FramePayloadReader):
             connection.ending_last_server = connection.server.last_frame
 
     def _complete_ping(self) -> None:
-        side = self.side
+        side: Side = self.side
         side.pings += 1
         if side.outstanding_pings is None:
             side.outstanding_pings = []
@@ -346,11 +355,12 @@ class MessageReader(FramePayloadReader):
 
     def _complete_pong(self) -> None:
         """A Pong answers the latest Ping with its bytes and all earlier ones of that side (RFC 6455 5.5.3)."""
-        peer = self.side.peer
-        pings = peer.outstanding_pings
+        peer: Side = self.side.peer
+        pings: list[tuple[int, bytes]] | None = peer.outstanding_pings
         if not pings or not self.control_whole:
             return
-        body = self.control
+        body: bytes = self.control
+        index: cython.Py_ssize_t
         for index in range(len(pings) - 1, -1, -1):
             if pings[index][1] == body:
                 if peer.round_trips is None:

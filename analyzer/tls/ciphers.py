@@ -89,7 +89,8 @@ class Tls12Aead:
 class Cbc:
     """CBC suites of TLS 1.0 to 1.2 (RFC 5246 6.2.3.2), with the MAC inside or outside the encryption (RFC 7366).
 
-    Before TLS 1.1 the last block of a record is the next one's IV (RFC 2246 6.2.3.2).
+    Before TLS 1.1 the last block of a record is the next one's IV (RFC 2246 6.2.3.2), which a MAC outside does not
+    cover: a record is then only opened right after the one before.
     """
 
     def __init__(self, suite: Suite, version: int, key: bytes, mac_key: bytes, iv: bytes, mac_outside: bool) -> None:
@@ -97,7 +98,7 @@ class Cbc:
         self._mac, self._mac_key, self._mac_size = suite.mac, mac_key, suite.mac_size
         self._mac_outside = mac_outside
         self._explicit = version >= 0x0302
-        self._iv = iv
+        self._iv, self._iv_for = iv, 0
         self.overhead = (16 if self._explicit else 0) + suite.mac_size + 1
 
     def open(self, header: bytes, body: bytes, sequence: int) -> Opened | None:
@@ -106,6 +107,10 @@ class Cbc:
         if len(sealed) % 16 or len(sealed) < (32 if self._explicit else 16):
             return None
         if self._mac_outside and not self._is_authentic(header, sealed, sequence, body[len(sealed) :]):
+            return None
+        iv_is_certain = self._explicit or not self._mac_outside or sequence == self._iv_for
+        if not iv_is_certain:
+            self._iv, self._iv_for = sealed[-16:], sequence + 1
             return None
         iv, blocks = (sealed[:16], sealed[16:]) if self._explicit else (self._iv, sealed)
         decryptor = Cipher(self._algorithm, modes.CBC(iv)).decryptor()
@@ -116,7 +121,7 @@ class Cbc:
             return None
         if not self._mac_outside and not self._is_authentic(header, plain[:size], sequence, plain[size:-padding]):
             return None
-        self._iv = sealed[-16:]
+        self._iv, self._iv_for = sealed[-16:], sequence + 1
         return header[0], plain, size
 
     def _is_authentic(self, header: bytes, content: bytes, sequence: int, mac: bytes) -> bool:
@@ -125,9 +130,8 @@ class Cbc:
 
     def pass_over(self, body: bytes) -> None:
         """A record that could not be opened: before TLS 1.1 the next one needs its last block all the same."""
-        end = len(body) - self._mac_size if self._mac_outside else len(body)
-        if end >= 16:
-            self._iv = body[end - 16 : end]
+        if len(body) >= 16 and not self._mac_outside:
+            self._iv = body[-16:]
 
 
 def openers(version: int, suite: Suite, master: bytes, seed: bytes, mac_outside: bool) -> tuple[Opener, Opener]:

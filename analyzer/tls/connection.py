@@ -7,7 +7,7 @@ from collections.abc import Callable
 from analyzer import limits
 from analyzer.records import END_CAPTURE, END_RST, NO_TIME, Flow, Packet, Source, Tls
 from analyzer.tls import keylog
-from analyzer.tls.ciphers import Opened, Tls13, openers
+from analyzer.tls.ciphers import Opened, Opener, Tls13, openers
 from analyzer.tls.directions import APPLICATION_DATA, EARLY, RUNNING, SHAKING, Direction
 from analyzer.tls.hellos import EARLY_DATA, ENCRYPT_THEN_MAC, VERSIONS, Hello, protocol_of
 from analyzer.tls.keylog import Secrets
@@ -17,6 +17,14 @@ TLS_1_3 = 0x0304
 HELLOS, KEYS_AWAITED, GUESSING, READY = range(4)
 WINDOWS = ((0, 1 << 8), (1 << 8, 1 << 12), (1 << 12, 1 << 16))  # sequence numbers tried, of all secrets in turn
 Begin = Callable[[Flow, Source, Source, int, int], bool]
+
+
+class Shown(Tls):
+    """What TLS shows, and the secrets that opened it: (client random, secrets by label)."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.secrets: list[tuple[bytes, dict[str, bytes]]] = []
 
 
 class Layer:
@@ -37,7 +45,7 @@ class Layer:
         self.state = HELLOS
         self.client: Direction | None = None
         self.suite: Suite | None = None
-        self.facts = flow.tls = Tls()
+        self.facts = flow.tls = Shown()
         self._begin = begin
         self._client_random: bytes | None = None
         self._server_hello: Hello | None = None
@@ -89,6 +97,7 @@ class Layer:
             return
         self.client = direction.peer
         if hello.retry:
+            self.is_tls13 = True
             return
         direction.said_hello = True
         self._server_hello = hello
@@ -128,13 +137,15 @@ class Layer:
             if direction.opaque and not self.is_tls13:  # its ChangeCipherSpec stands before the hello in the capture
                 direction.change_cipher()
         self.state = READY
+        self.facts.secrets.append((random, found))
         return True
 
     def _set_traffic_keys(self, client: Direction, found: dict[str, bytes], suite: Suite) -> None:
         """The keys of TLS 1.3, in the order in which they come into use (RFC 8446 7.1)."""
         early = ((EARLY, keylog.EARLY),) if self._early else ()
-        client.queue = _queue(suite, found, (*early, (SHAKING, keylog.CLIENT_HANDSHAKE), (RUNNING, keylog.CLIENT_TRAFFIC)))
-        client.peer.queue = _queue(suite, found, ((SHAKING, keylog.SERVER_HANDSHAKE), (RUNNING, keylog.SERVER_TRAFFIC)))
+        of_client = (*early, (SHAKING, keylog.CLIENT_HANDSHAKE), (RUNNING, keylog.CLIENT_TRAFFIC))
+        of_server = ((SHAKING, keylog.SERVER_HANDSHAKE), (RUNNING, keylog.SERVER_TRAFFIC))
+        client.queue, client.peer.queue = _queue(suite, found, of_client), _queue(suite, found, of_server)
         if keylog.SERVER_HANDSHAKE not in found:
             self._early_accepted = True  # nobody says
         for direction in (client, client.peer):
@@ -254,8 +265,9 @@ class Layer:
         if header[0] != APPLICATION_DATA or self.state == READY or (self._agreed is not None and not self.is_tls13):
             return None
         self.state = GUESSING
-        shaking, running = (keylog.CLIENT_HANDSHAKE, keylog.SERVER_HANDSHAKE), (keylog.CLIENT_TRAFFIC, keylog.SERVER_TRAFFIC)
-        labels = running if self._agreed is None else (*shaking, *running)
+        shaking = keylog.CLIENT_HANDSHAKE, keylog.SERVER_HANDSHAKE
+        running = keylog.CLIENT_TRAFFIC, keylog.SERVER_TRAFFIC
+        labels: tuple[str, ...] = running if self._agreed is None else (*shaking, *running)
         if self.client is not None:
             labels = labels[0::2] if direction is self.client else labels[1::2]
         for first, stop in WINDOWS if self._agreed is None else ((0, direction.slack + 1),):
@@ -278,6 +290,7 @@ class Layer:
         self.client = direction if label.startswith("CLIENT") else direction.peer
         self.is_tls13, self.suite, self.state = True, suite, READY
         self.facts.version = VERSIONS[TLS_1_3]
+        self.facts.secrets.append((random, found))
         self._early = False
         self._set_traffic_keys(self.client, found, suite)
         running = label in (keylog.CLIENT_TRAFFIC, keylog.SERVER_TRAFFIC)
@@ -289,5 +302,5 @@ class Layer:
                 each.slack = WINDOWS[-1][1] if self._agreed is None else each.slack
 
 
-def _queue(suite: Suite, found: dict[str, bytes], labels: tuple[tuple[int, str], ...]) -> list[tuple[int, Tls13]]:
+def _queue(suite: Suite, found: dict[str, bytes], labels: tuple[tuple[int, str], ...]) -> list[tuple[int, Opener]]:
     return [(phase, Tls13(suite, found[label])) for phase, label in labels if label in found]

@@ -45,19 +45,20 @@ class Plaintext(Source):
 
     def transport_offset(self, offset: int) -> int:
         """See Source. A byte counts as carried by the last byte of its record: without that nobody can read it."""
-        place = self.carrier.offset
-        for start, place in reversed(self.places):
+        place = self.places[0][1] if self.places else self.carrier.offset
+        for start, last in reversed(self.places):
             if start <= offset:
+                place = last
                 break
-        return self.carrier.transport_offset(place)
+        return int(self.carrier.transport_offset(place))
 
 
 class Direction(Reader):
     """Reads the records of one direction.
 
     source: gives the plain bytes. opener: opens the records now, those with `sequence` next; queue: (phase, opener) of
-    those that follow in TLS 1.3; next_opener: for after ChangeCipherSpec, before TLS 1.3; opaque: that came without keys.
-    slack: how many records may have been missed since the last one that opened. good_end: where that one ended.
+    those that follow in TLS 1.3; next_opener: for after ChangeCipherSpec, before TLS 1.3; opaque: that came without
+    keys. slack: how many records may have been missed since the last that opened. good_end: where that one ended.
     pending: bytes of a record that is not whole, `needed` with those it waits for; to_pass: bytes of a record with a
     hole, to pass over; searching: the next record is still to be found.
     held: what waits for keys or for the other direction's hello.
@@ -171,7 +172,7 @@ class Direction(Reader):
                     packet.time, packet.number, packet.file = time, number, file
                     self._take(chunk, offset)
                 if self.held is not None:
-                    self.held.extend(held[index + 1 :])  # type: ignore[unreachable]  # _take may hold again
+                    self.held.extend(held[index + 1 :])
                     return
                 if self.carrier.reader is not self:
                     self._drop(sum(len(entry[0]) for entry in held[index + 1 :]))
@@ -293,6 +294,7 @@ class Direction(Reader):
             opened = self._open(header, body)
             if opened is None:
                 return False
+            self._note_hole(begin)
             self._content(opened, begin, end)
         elif self.searching and not self._is_plain(kind, body):
             return False
@@ -319,7 +321,6 @@ class Direction(Reader):
     def _content(self, opened: Opened, begin: int, end: int) -> None:
         kind, data, size = opened
         if kind == APPLICATION_DATA:
-            self._note_hole(begin)
             if size:
                 self._deliver(data, size, end)
         elif kind == HANDSHAKE:
@@ -330,7 +331,7 @@ class Direction(Reader):
             self.change_cipher()
 
     def _note_hole(self, begin: int) -> None:
-        """Application data goes on at `begin`: tell of what was missed since the last record that opened."""
+        """A record that opens begins here: tell of what was missed since the last record that opened."""
         if self.passed_over and begin > self.good_end and self.layer.begun:
             overhead = self.opener.overhead if self.opener is not None else 0
             self._give_gap(max(1, begin - self.good_end - self.passed_over * (HEADER + overhead)))
@@ -414,10 +415,11 @@ class Direction(Reader):
         for sequence in range(first, first + self.layer.allow(count)):
             opened = opener.open(header, body, sequence)
             if opened is not None:
-                same = opener is self.opener
-                self.passed_over = sequence - self.sequence if same else sequence + (self.sequence > 0)
-                if not same and self.phase == RUNNING and self.layer.is_tls13 and self.opener is None:
-                    self.passed_over = sequence
+                if opener is self.opener:
+                    self.passed_over = sequence - self.sequence
+                else:  # of the keys before nobody knows how many more there were
+                    carried_data = self.phase != SHAKING or not self.layer.is_tls13
+                    self.passed_over = sequence + (self.opener is not None and carried_data)
                 self.use(opener, sequence + 1)
                 return opened
         return None

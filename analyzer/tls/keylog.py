@@ -87,7 +87,8 @@ class Secrets:
     def unused(self, label: str) -> Iterator[tuple[bytes, bytes]]:
         """(random, secret) of every connection that no flow was recognised as, the latest first.
 
-        With Encrypted Client Hello the random of the key log is the inner hello's, which no packet shows (RFC 9850 2.1).
+        With Encrypted Client Hello the random of the key log is the inner hello's, which no packet shows (RFC 9850
+        2.1).
         """
         for random in reversed(list(self._by_random)):
             if random not in self._used and (secret := self._by_random[random].get(label)) is not None:
