@@ -14,7 +14,7 @@ import subprocess
 import sys
 import tempfile
 import time
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from pathlib import Path
 
 from wire import (
@@ -74,8 +74,11 @@ class Sealer:
         return header + self._seal(nonce, content + kind, header)
 
 
-def make(path: Path, keys: Path, size: int, total: int) -> int:
-    """Write a capture with `total` bytes in frames of `size`, a record each; its plain bytes."""
+def make(path: Path, keys: Path, size: int, total: int, before: Sequence[tuple[bool, bytes]] = ()) -> int:
+    """Write a capture with `total` bytes in frames of `size`, a record each; its plain bytes.
+
+    before: what stands before TLS: (sent by the client, bytes).
+    """
     draw = random.Random(size)
     secrets = [draw.randbytes(32) for _ in LABELS]
     client_shakes, server_shakes, client_seals, server_seals = map(Sealer, secrets)
@@ -94,6 +97,9 @@ def make(path: Path, keys: Path, size: int, total: int) -> int:
         client, server = connection.client, connection.server
         capture.send(client, server, flags=SYN)
         capture.send(server, client, flags=SYN | ACK)
+        for from_client, content in before:
+            sender, receiver = (client, server) if from_client else (server, client)
+            capture.send(sender, receiver, content, PUSH | ACK)
         hello = client_hello(draw)
         capture.send(client, server, hello, PUSH | ACK)
         answer = tls_hello(2, b"\x03\x03" + draw.randbytes(32) + b"\0\x13\x01\0", ((43, b"\x03\x04"),))

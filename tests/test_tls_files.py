@@ -2,15 +2,19 @@
 
 from __future__ import annotations
 
+import importlib.util
 import io
 import random
 import struct
+from pathlib import Path
 
+import pandas as pd
 import pytest
 from test_tls import DATA, capture_of, has_data
 
 import analyzer
 
+BENCHMARKS = Path(__file__).parents[1] / "benchmarks"
 NAMES = ["t12_gcm128", "t12_chacha", "t12_ccm8", "t12_cbc_etm", "t12_cbc_noetm", "t12_cbc384", "t12_span", "t13_16k"]
 NAME = "t12_gcm128"
 KEYS = DATA / f"{NAME}.keys"
@@ -122,3 +126,29 @@ def test_every_byte_of_a_damaged_capture_is_in_the_ledger(name):
         counts = result.ledger.set_index(["unit", "kind"])["count"]
         assert "unaccounted" not in counts["byte"], counts
         assert counts.min() >= 0
+
+
+PROXY = [(True, b"PROXY TCP4 192.0.2.9 192.0.2.10 1111 443\r\n")]
+CONNECT = [(True, b"CONNECT feed:443 HTTP/1.1\r\nHost: feed:443\r\n\r\n"), (False, b"HTTP/1.1 200 OK\r\n\r\n")]
+SOCKS = [
+    (True, b"\5\1\0"),
+    (False, b"\5\0"),
+    (True, b"\5\1\0\1\xc0\0\2\x0a\1\xbb"),
+    (False, b"\5\0\0\1\xc0\0\2\x0a\1\xbb"),
+]
+
+
+@pytest.mark.parametrize(
+    ("before", "source"), [((), None), (PROXY, "192.0.2.9:1111"), (CONNECT, None), (SOCKS, None)]
+)
+def test_tls_is_opened_behind_what_may_stand_before_it(before, source, tmp_path, monkeypatch):
+    monkeypatch.syspath_prepend(str(BENCHMARKS))
+    spec = importlib.util.spec_from_file_location("tls_benchmark", BENCHMARKS / "tls.py")
+    benchmark = importlib.util.module_from_spec(spec)
+    spec.loader.exec_module(benchmark)
+    capture, keys = tmp_path / "tls.pcap", tmp_path / "tls.keys"
+    benchmark.make(capture, keys, 200, 20_000, before)
+    (row,) = rows(capture, keylog=keys).to_dict("records")
+    assert (row["transport"], row["outcome"], row["server_frames"], row["server_code"]) == ("tls", "clean", 101, 1000)
+    assert row["sni"].startswith("cdn")
+    assert pd.isna(row["forwarded_for"]) if source is None else row["forwarded_for"] == source

@@ -21,6 +21,7 @@ from analyzer.tls.directions import (
 )
 from analyzer.tls.hellos import EARLY_DATA, ENCRYPT_THEN_MAC, VERSIONS, Hello, protocol_of
 from analyzer.tls.keylog import Secrets
+from analyzer.tls.suites import TLS_1_3 as TLS_1_3_SUITES
 from analyzer.tls.suites import Suite, suite_of, suites_for
 
 TLS_1_3 = 0x0304
@@ -121,7 +122,7 @@ class Layer:
         hello, self._server_hello = self._server_hello, None
         self._agreed = hello
         self.is_tls13 = hello.version == TLS_1_3
-        self.suite = suite_of(hello.suite)
+        self.suite = suite_of(hello.suite) if self.is_tls13 == (hello.suite in TLS_1_3_SUITES) else None
         if self.suite is None or hello.version not in VERSIONS or not self._set_keys(hello, self.suite):
             self._without_keys()
         self._resume()
