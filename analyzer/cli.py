@@ -36,6 +36,7 @@ _OPTIONS_OF = {
     "since": ("summary", *TABLES, "show", "extract"),
     "until": ("summary", *TABLES, "show", "extract"),
     "points": ("summary", *TABLES, "show", "extract"),
+    "keylog": ("summary", *TABLES, "show", "extract"),
 }
 
 _USAGE = """wsclose FILE...
@@ -155,6 +156,7 @@ def _parser() -> argparse.ArgumentParser:
     add("--since", metavar="TIME", type=_time, help="only packets from this time on (ISO 8601; UTC unless it says)")
     add("--until", metavar="TIME", type=_time, help="only packets up to this time")
     add("--points", choices=("merge", "separate"), help="take files as one point of capture, or each as its own")
+    add("--keylog", metavar="FILE", action="append", help="open TLS with the secrets in FILE, a key log; repeatable")
     add("--no-progress", action="store_true", help="no progress bar")
     add("--version", action="version", version=f"wsclose {analyzer.__version__}")
     return parser
@@ -285,10 +287,11 @@ def _write_packets(path: str, inputs: Sequence[str], result: Any, number: int) -
     )
     bounds = Bounds(row["client_ip"], int(row["client_port"]), row["server_ip"], int(row["server_port"]), first, last)
     made: list[Extractor] = []
+    secrets = result.secrets(number) if row.get("transport") == "tls" else b""
     file = NewFile(path)
 
     def reader(packet: Any, segment: Any) -> Extractor:
-        made.append(Extractor(packet, segment, bounds, PcapngWriter(file.stream)))
+        made.append(Extractor(packet, segment, bounds, PcapngWriter(file.stream, secrets=secrets)))
         return made[-1]
 
     try:
@@ -429,6 +432,7 @@ def _analyzed(request: Request, tables: Sequence[str], chunk: Any = None) -> Any
             since=options.since,
             until=options.until,
             points=options.points,
+            keylog=options.keylog,
             progress=bar,
             chunk=chunk,
         )

@@ -16,7 +16,8 @@ from typing import BinaryIO
 from analyzer.limits import FRAGMENTS_BYTES
 from analyzer.records import NO_TIME, Packet, PacketReader, Segment, SegmentReader
 
-_SECTION, _INTERFACE, _SIMPLE, _ENHANCED = 0x0A0D0D0A, 1, 3, 6
+_SECTION, _INTERFACE, _SIMPLE, _ENHANCED, _SECRETS = 0x0A0D0D0A, 1, 3, 6, 10
+_TLS_KEY_LOG = 0x544C534B
 _BYTE_ORDER = 0x1A2B3C4D
 _TO_THE_END = -1
 _OPTION_END, _OPTION_APPLICATION, _OPTION_RESOLUTION = 0, 4, 9
@@ -25,13 +26,18 @@ _IPV6_FRAGMENT = 44
 
 
 class PcapngWriter:
-    """Writes one section, little-endian, with an interface for each link type and times to the nanosecond."""
+    """Writes one section, little-endian, with an interface for each link type and times to the nanosecond.
 
-    def __init__(self, stream: BinaryIO, application: str = "wsclose") -> None:
+    secrets: lines of a TLS key log (RFC 9850) that open what follows.
+    """
+
+    def __init__(self, stream: BinaryIO, application: str = "wsclose", secrets: bytes = b"") -> None:
         self._stream = stream
         self._interfaces: dict[int, int] = {}
         options = _option(_OPTION_APPLICATION, application.encode()) + _option(_OPTION_END, b"")
         self._block(_SECTION, struct.pack("<IHHq", _BYTE_ORDER, 1, 0, _TO_THE_END) + options)
+        if secrets:
+            self._block(_SECRETS, struct.pack("<II", _TLS_KEY_LOG, len(secrets)) + _padded(secrets))
 
     def packet(self, link_type: int, time: int, data: bytes, wire_length: int) -> None:
         """Append a packet. One without a time becomes a Simple Packet Block where the format allows that."""

@@ -9,6 +9,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from analyzer.records import (
+    END_FIN,
     END_RST,
     NO_TIME,
     Connection,
@@ -198,3 +199,5 @@ class FrameReader(Reader):
             connection.ending = self.packet.time
             connection.ending_last_client = connection.client.last_frame
             connection.ending_last_server = connection.server.last_frame
+        if how == END_FIN:  # nothing is read after it; this may be the last reference to self
+            self.source.reader = None

@@ -29,6 +29,22 @@ LINGER_SECONDS = 5
 """Capture time that an ended flow is kept for late packets: enough for a few retransmissions of a FIN (RFC 6298: the
 first after 1 s at the most once a round trip is known)."""
 
+TLS_HELD = 1 << 20
+"""Bytes of one TLS connection kept while its secrets may still come in an input that can be read only once."""
+
+TLS_TRIES = 200_000
+"""Trial decryptions of records of one TLS connection, about a microsecond each: to find its secret, or its place after
+lost bytes (a record for every 22 of them at the most)."""
+
+TLS_PLACES = 64
+"""Records of one direction whose place in the TCP stream is kept; frames asked about end in the last one."""
+
+TLS_HANDSHAKE_MESSAGE = 1 << 18
+"""Bytes of one TLS handshake message; certificate chains are far smaller (OpenSSL takes 100 KB by default)."""
+
+TLS_ALERTS = 100
+"""Alerts of one TLS connection that are kept; a fatal one is the last, close_notify comes once a side."""
+
 INFLATED_MESSAGE = 64 << 20
 """Bytes that one compressed message may inflate to; a bomb makes 100 MB of 100 KB."""
 

@@ -1,4 +1,4 @@
-from analyzer.records cimport Close, Connection, Flow, Half, Side
+from analyzer.records cimport Close, Connection, Flow, Half, Side, Tls
 
 cdef class Outcome:
     cdef readonly Connection connection
@@ -10,6 +10,7 @@ cdef class Outcome:
     cdef readonly int client_port, server_port, clean
     cdef readonly long long start, end, duration
     cdef readonly long long client_code, server_code, client_close, server_close, client_saw, server_saw
+    cdef readonly str sni, alpn, tls_version, tls_alert, close_notify
     cdef readonly str transport, client_reason, server_reason, close_initiator, transport_end, transport_end_by, outcome
     cdef readonly long long close_latency, idle_before_end, client_idle, server_idle
     cdef readonly long long unanswered_pings, ping_rtt_median, ping_rtt_max, retransmissions, lost_bytes
@@ -46,6 +47,7 @@ cdef str _word(Outcome outcome)
 cdef int _clean(str word)
 cdef bint _exact(Connection connection, Side side)
 cdef object _place(Outcome outcome)
+cdef object _secured(Outcome outcome)
 cdef object _pings(Outcome outcome)
 cdef long long _unanswered(Side side, long long judged_until)
 cdef object _repairs(Outcome outcome)

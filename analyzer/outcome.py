@@ -17,6 +17,7 @@ from analyzer.records import (
     Flow,
     Half,
     Side,
+    Tls,
 )
 
 if TYPE_CHECKING:
@@ -25,6 +26,40 @@ if TYPE_CHECKING:
 NO_STATUS = 1005  # a Close without a code was received (RFC 6455 7.1.5)
 ABNORMAL = 1006  # the connection ended without a Close received (RFC 6455 7.1.5)
 WRAP, HALF_WRAP = 1 << 32, 1 << 31
+CLOSE_NOTIFY = 0
+ALERTS = {  # TLS Alerts registry (RFC 8446 6, RFC 5246 7.2)
+    10: "unexpected_message",
+    20: "bad_record_mac",
+    21: "decryption_failed",
+    22: "record_overflow",
+    30: "decompression_failure",
+    40: "handshake_failure",
+    41: "no_certificate",
+    42: "bad_certificate",
+    43: "unsupported_certificate",
+    44: "certificate_revoked",
+    45: "certificate_expired",
+    46: "certificate_unknown",
+    47: "illegal_parameter",
+    48: "unknown_ca",
+    49: "access_denied",
+    50: "decode_error",
+    51: "decrypt_error",
+    70: "protocol_version",
+    71: "insufficient_security",
+    80: "internal_error",
+    86: "inappropriate_fallback",
+    90: "user_canceled",
+    100: "no_renegotiation",
+    109: "missing_extension",
+    110: "unsupported_extension",
+    112: "unrecognized_name",
+    113: "bad_certificate_status_response",
+    115: "unknown_psk_identity",
+    116: "certificate_required",
+    120: "no_application_protocol",
+    121: "ech_required",
+}
 PATIENCE = 1_000_000_000  # nanoseconds that a Pong may take where no round trip of the connection says more
 PATIENCE_MOST = 10**17  # clocks that jump must not make more of it
 TRANSPORT_ENDS = (None, "fin", "rst", "stream-end", "stream-reset", "goaway")  # by END_CAPTURE, END_FIN, ...
@@ -50,6 +85,11 @@ class Outcome:
         self.client_port = self.server_port = 0
         self.clean = -1
         self.transport: str | None = None
+        self.sni: str | None = None
+        self.alpn: str | None = None
+        self.tls_version: str | None = None
+        self.tls_alert: str | None = None
+        self.close_notify: str | None = None
         self.start = self.end = self.client_close = self.server_close = NO_TIME
         self.duration = self.close_latency = self.idle_before_end = self.client_idle = self.server_idle = MISSING
         self.client_code = self.server_code = self.client_saw = self.server_saw = MISSING
@@ -69,7 +109,7 @@ def conclude(connection: Connection) -> Outcome:
     client: Close | None = outcome.client_first_close
     server: Close | None = outcome.server_first_close
     _place(outcome)
-    outcome.transport = "tcp"  # nothing inside TLS is recognised
+    _secured(outcome)
     outcome.start = outcome.flow.start if connection.http_stream == MISSING else connection.recognised
     outcome.end = _end(outcome)
     outcome.duration = _difference(outcome.end, outcome.start)
@@ -99,6 +139,26 @@ def conclude(connection: Connection) -> Outcome:
     _pings(outcome)
     _repairs(outcome)
     return outcome
+
+
+def _secured(outcome: Outcome) -> None:
+    """What TLS shows (RFC 8446 6): who said close_notify, and the first alert of another kind."""
+    tls: Tls | None = outcome.flow.tls
+    by_client: cython.bint
+    outcome.transport = "tcp"
+    if tls is None:
+        return
+    outcome.transport = "tls" if tls.decrypted else "tls-no-keys"
+    outcome.sni, outcome.alpn, outcome.tls_version = tls.sni, tls.alpn, tls.version
+    for by_client, description, _, _ in tls.alerts:
+        sender: str = "client" if by_client else "server"
+        if description != CLOSE_NOTIFY:
+            if outcome.tls_alert is None:
+                outcome.tls_alert = f"{sender}: {ALERTS.get(description, description)}"
+        elif outcome.close_notify is None:
+            outcome.close_notify = sender
+        elif outcome.close_notify != sender:
+            outcome.close_notify = "both"
 
 
 def _place(outcome: Outcome) -> None:

@@ -9,10 +9,11 @@ import gc
 import os
 from collections import Counter
 from collections.abc import Callable, Iterable, Iterator, Sequence
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass, field
+from typing import TYPE_CHECKING
 
-from analyzer.capture.reading import Captures
+from analyzer.capture.reading import Captures, read_secrets
 from analyzer.encapsulations import unwrap
 from analyzer.extract import Extractor
 from analyzer.fragments import Fragments
@@ -36,9 +37,13 @@ from analyzer.records import (
 )
 from analyzer.sources import Input, resolve
 from analyzer.streams import Streams
-from analyzer.upgrade.heads import HTTP_2
+from analyzer.upgrade.heads import HTTP_2, TLS
 from analyzer.upgrade.http1 import Openings
 from analyzer.upgrade.http2 import Http2
+
+if TYPE_CHECKING:
+    from analyzer.tls.connection import Layer
+    from analyzer.tls.keylog import Secrets
 
 Progress = Callable[[int, int | None], None]
 
@@ -48,12 +53,14 @@ class Options:
     """What of the captures is read, and how.
 
     since, until: nanoseconds since 1970 UTC, both inclusive; points: "merge", "separate" or None to tell by the files.
+    keylogs: texts of key logs (RFC 9850).
     """
 
     since: int | None = None
     until: int | None = None
     points: str | None = None
     progress: Progress | None = None
+    keylogs: tuple[bytes, ...] = ()
 
 
 @dataclass
@@ -84,6 +91,9 @@ class Pipeline:
         self.bytes = ByteLedger()
         self.openings = Openings(self.packet, self._accept, self._recognised)
         self.openings.layers[HTTP_2] = self._http2
+        self.openings.layers[TLS] = self._tls
+        self._secrets: Secrets | None = None
+        self._inputs, self._options = inputs, options
         seed = int.from_bytes(os.urandom(4), "big")
         self.streams = Streams(self.packet, self.segment, self.openings, self._finished, seed)
         self.packets = Packets(self.packet, self.segment, self.streams, unwrap, Fragments())
@@ -127,6 +137,18 @@ class Pipeline:
         """Both sources carry HTTP/2 from here on."""
         return Http2(self.openings, self._concluded, flow, (low, high), exact)
 
+    def _tls(self, flow: Flow, low: Source, high: Source, exact: bool) -> Layer:
+        """Both sources carry TLS from here on."""
+        from analyzer.tls.connection import Layer
+        from analyzer.tls.keylog import Secrets
+
+        if self._secrets is None:
+            captured, options = self.captures, self._options
+            self._secrets = Secrets(
+                options.keylogs, captured.secrets, lambda: secrets_in(self._inputs), captured.secrets_may_come
+            )
+        return Layer(self.packet, flow, low, high, self._secrets, self.openings.begin)
+
     def _concluded(self, connection: Connection) -> None:
         """A connection is over before its flow is."""
         flow = connection.flow
@@ -145,7 +167,11 @@ class Pipeline:
                 connection.end_time = flow.end_time
             self.observer.connection(connection)
         self.bytes.add(flow)
+        layers = flow.low.reader, flow.high.reader
         part(flow)
+        for layer in layers:
+            if (leave := getattr(layer, "part", None)) is not None:
+                leave()
 
 
 @contextmanager
@@ -175,6 +201,16 @@ def captures(inputs: Sequence[Input], packet: Packet, reader: PacketReader, opti
         points=options.points,
         progress=options.progress,
     )
+
+
+def secrets_in(inputs: Iterable[Input]) -> list[tuple[int, bytes]]:
+    """The decryption secrets blocks of all inputs that are pcapng files and can be read again, wherever they stand."""
+    found: list[tuple[int, bytes]] = []
+    for each in inputs:
+        if each.rereadable:
+            with suppress(CannotRead):
+                found.extend(read_secrets(each))
+    return found
 
 
 def packets_of(inputs: Iterable[str], reader_for: Callable[[Packet, Segment], Extractor]) -> None:

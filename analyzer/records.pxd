@@ -65,6 +65,12 @@ cdef class Flow:
     cdef public Py_ssize_t index
     cdef public list connections
     cdef public dict layer_bytes
+    cdef public Tls tls
+
+cdef class Tls:
+    cdef public str sni, alpn, version
+    cdef public bint decrypted
+    cdef public list alerts
 
 cdef class Close:
     cdef public Side sender

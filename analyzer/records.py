@@ -168,7 +168,7 @@ class Flow:
     complete: seen from the SYN to the end, no byte missing; begun: its first bytes were looked at; ended: both FINs or
     an RST; index: its place in the streams stage. opening: the upgrade stage's state; connections: the WebSocket
     connections recognised on it and not yet concluded, in order. layer_bytes: its captured bytes by ledger kind, those
-    that the layers over TCP and the connections already concluded account for.
+    that the layers over TCP and the connections already concluded account for. tls: what TLS on it shows, if any.
     """
 
     def __init__(self) -> None:
@@ -203,6 +203,22 @@ class Flow:
         self.opening: Any = None
         self.connections: list[Connection] | None = None
         self.layer_bytes: dict[str, int] | None = None
+        self.tls: Tls | None = None
+
+
+class Tls:
+    """What TLS shows of a flow (RFC 8446): observations.
+
+    sni: the host name asked for; alpn: the protocol that the server chose; version: "1.2", "1.3", ...; decrypted: plain
+    bytes came of it. alerts: (sent by the client, description, time, packet) as they came.
+    """
+
+    def __init__(self) -> None:
+        self.sni: str | None = None
+        self.alpn: str | None = None
+        self.version: str | None = None
+        self.decrypted: cython.bint = False
+        self.alerts: list[tuple[bool, int, int, int]] = []
 
 
 class Close:

@@ -8,8 +8,8 @@ from typing import TYPE_CHECKING, Any
 
 from analyzer.pipeline import Account, Options, Pipeline, Progress
 from analyzer.problems import CannotRead, NotKept, Problem
-from analyzer.records import Message, Observer
-from analyzer.sources import Input, resolve
+from analyzer.records import Connection, Message, Observer
+from analyzer.sources import Input, read_keylogs, resolve
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -35,12 +35,27 @@ class Payloads(Observer):
 
 
 
+class Secrets(Observer):
+    """Keeps the secrets that opened one connection's TLS, as lines of a key log (RFC 9850)."""
+
+    def __init__(self, number: int) -> None:
+        self.lines = b""
+        self._number = number
+
+    def connection(self, connection: Connection) -> None:
+        if connection.number == self._number:
+            for random, secrets in getattr(connection.flow.tls, "secrets", ()):
+                for label, secret in secrets.items():
+                    self.lines += f"{label} {random.hex()} {secret.hex()}\n".encode()
+
+
 def analyze(
     *inputs: Any,
     tables: Iterable[str] = DEFAULT_TABLES,
     since: int | str | datetime | None = None,
     until: int | str | datetime | None = None,
     points: str | None = None,
+    keylog: Any = None,
     progress: Progress | None = None,
     chunk: Chunk | None = None,
 ) -> Result:
@@ -51,17 +66,19 @@ def analyze(
     tables: those to build in this pass, of connections, closes, frames, messages, reconnects, ledger; any other is
     built on first access by reading the inputs again. since, until: packets outside are not read; nanoseconds since
     1970 UTC, ISO 8601 text or datetime, without a zone UTC. points: "merge" takes all files as one point of
-    capture, "separate" each as its own; None tells by what they hold. progress(bytes read, bytes in all or None).
+    capture, "separate" each as its own; None tells by what they hold. keylog: path, or list of paths, of TLS key
+    logs (RFC 9850; what a program writes for SSLKEYLOGFILE); without it that environment variable is heeded; secrets
+    in pcapng files are always used. progress(bytes read, bytes in all or None).
     chunk(table, DataFrame) is given frames, messages and closes in pieces as they are seen; they are then not kept.
 
-    Raises CannotRead when no input can be read, ValueError for an unknown table or time.
+    Raises CannotRead when no input or a key log can't be read, ValueError for an unknown table or time.
     """
     from analyzer.schema import TABLES
 
     asked = frozenset(tables)
     if unknown := sorted(asked - set(TABLES)):
         raise ValueError(f"no table called {unknown[0]!r}; there are {', '.join(TABLES)}")
-    options = Options(_nanoseconds(since), _nanoseconds(until), points, progress)
+    options = Options(_nanoseconds(since), _nanoseconds(until), points, progress, read_keylogs(keylog))
     result = Result(resolve(inputs), options)
     result._read(asked | {"ledger"}, chunk)
     return result
@@ -195,6 +212,16 @@ class Result:
         observer = Payloads(number)
         Pipeline(self._inputs, observer, frozenset(("messages",)), self._options, payloads=True).run()
         return observer.found
+
+    def secrets(self, number: int) -> bytes:
+        """The TLS secrets that opened one connection, as lines of a key log (RFC 9850); empty where there is no TLS.
+
+        Reads the inputs again; NotKept if an input can't be.
+        """
+        self._need_again("save it to a file first")
+        observer = Secrets(number)
+        Pipeline(self._inputs, observer, frozenset(), self._options, payloads=False).run()
+        return observer.lines
 
     def _read(self, tables: frozenset[str], chunk: Chunk | None) -> None:
         from analyzer.tables import Tables

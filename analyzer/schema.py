@@ -309,6 +309,22 @@ CONNECTIONS = (
     Column("last_packet", INTEGER, "number of its last packet, within last_file", "flow.last_packet"),
     Column("first_file", CATEGORY, "file of its first packet, when there are several", "flow.first_file"),
     Column("last_file", CATEGORY, "file of its last packet, when there are several", "flow.last_file"),
+    Column("sni", TEXT, "observed: host name that the client asked for in TLS (RFC 6066 3)", "sni"),
+    Column("alpn", TEXT, "observed: protocol that the server chose in TLS (RFC 7301)", "alpn"),
+    Column("tls_version", TEXT, "observed: version of TLS", "tls_version"),
+    Column(
+        "tls_alert",
+        TEXT,
+        "observed: the first TLS alert that is not close_notify: its sender and its name (RFC 8446 6)",
+        "tls_alert",
+    ),
+    Column(
+        "close_notify",
+        CATEGORY,
+        "observed: who ended TLS with close_notify (RFC 8446 6.1)",
+        "close_notify",
+        values=words("client", "server", "both"),
+    ),
 )
 
 
@@ -398,6 +414,8 @@ LEDGER_MEANINGS = {
     ("byte", "handshake"): "of the upgrade request and its answer",
     ("byte", "HTTP/2 framing"): "of HTTP/2 all but the data of its streams: frame headers, padding, and the frames of "
     "header fields and of the connection",
+    ("byte", "TLS framing"): "of TLS itself: record headers, protection, handshakes, alerts",
+    ("byte", "undecrypted"): "inside TLS, not opened: no secrets, or not authentic",
     ("byte", "frames"): "WebSocket frames, headers and payloads",
     ("byte", "over a limit"): "sent before the answer to the upgrade, more than is kept (limits.py)",
     ("byte", "after the end"): "sent after the sender's own FIN, or on an HTTP/2 stream after its END_STREAM or "

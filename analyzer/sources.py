@@ -141,6 +141,30 @@ def resolve(inputs: Iterable[Any]) -> list[Input]:
     return found
 
 
+def read_keylogs(given: Any) -> tuple[bytes, ...]:
+    """The texts of TLS key logs. given: a path or several; None for what SSLKEYLOGFILE names, if that can be read.
+
+    Raises CannotRead for one that was given and can't be read.
+    """
+    if given is None:
+        name = os.environ.get("SSLKEYLOGFILE")
+        try:
+            return (_text_of(name),) if name else ()
+        except CannotRead:
+            return ()
+    names = [given] if isinstance(given, (str, os.PathLike)) else list(given)
+    return tuple(_text_of(os.fspath(name)) for name in names)
+
+
+def _text_of(name: str | bytes) -> bytes:
+    path = os.path.expanduser(os.fsdecode(name))
+    try:
+        with open(path, "rb") as stream:
+            return stream.read()
+    except (OSError, ValueError) as error:
+        raise CannotRead(os.fsdecode(name), _reason(error)) from error
+
+
 def _is_input(item: Any) -> bool:
     return isinstance(item, (str, os.PathLike)) or hasattr(item, "read")
 

@@ -11,7 +11,7 @@ from pathlib import Path
 import pytest
 
 GROUND = {"analyzer", "records", "limits", "problems"}
-STAGES = {"capture", "packets", "streams", "upgrade", "frames", "messages", "outcome"}
+STAGES = {"capture", "packets", "streams", "tls", "upgrade", "frames", "messages", "outcome"}
 HELPER_OF = {"assembler": "streams", "flow_table": "streams"}  # an algorithm of one stage, in a file of its own
 RARE_PATHS = {"fragments", "encapsulations"}  # put beside the packet stage by the pipeline
 ORDERS_THE_STAGES = {"pipeline"}
@@ -22,7 +22,7 @@ KNOWS_ONE_STAGE = {
 MAKES_TABLES = {"schema", "tables", "result", "connection", "outputs", "selection", "where"}
 ONLY_WHERE_USED = {"scapy", "matplotlib", "dask", "jinja2", "dpkt", "rich", "fsspec", "pyarrow", "IPython"}
 ONLY_FOR_TABLES = {"pandas", "numpy"}
-NOT_AT_START = ONLY_WHERE_USED | ONLY_FOR_TABLES | {"websockets"}
+NOT_AT_START = ONLY_WHERE_USED | ONLY_FOR_TABLES | {"websockets", "cryptography", "hpack", "analyzer.tls"}
 SILENT = {"open", "print", "input"}
 CLOCKS = {"time", "datetime", "socket", "random", "logging", "subprocess"}
 

@@ -73,6 +73,11 @@ class CaptureFile:
         walker.data = memoryview(self.buffer).toreadonly()
         return walker
 
+    @property
+    def may_hold_secrets(self) -> bool:
+        """Whether the format has a place for decryption secrets."""
+        return isinstance(self.walker, pcapng.PcapngWalker)
+
     def _first_bytes(self) -> int:
         """Read at least the magic number; bytes read."""
         filled = 0

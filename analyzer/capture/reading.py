@@ -70,6 +70,11 @@ class Captures:
         sizes = [source.size for source in inputs]
         self._total = None if None in sizes else sum(size for size in sizes if size is not None)
 
+    def secrets_may_come(self) -> bool:
+        """Whether an input that can be read only once may still bring decryption secrets."""
+        once = [source for source in self.inputs if not source.rereadable]
+        return bool(once) and any(file.may_hold_secrets for file in self._open)
+
     def run(self) -> None:
         """Read everything. Raises the first CannotRead when no input could be read."""
         turns = [_Turn(index, source) for index, source in enumerate(self.inputs)]
@@ -180,3 +185,18 @@ class Captures:
             if done - self._told >= limits.READ_BUFFER:
                 self._told = done
                 self.progress(done, self._total)
+
+
+def read_secrets(source: Source) -> list[tuple[int, bytes]]:
+    """All decryption secrets blocks of one input, by a walk over its blocks; none in other formats than pcapng.
+
+    Raises CannotRead.
+    """
+    secrets: list[tuple[int, bytes]] = []
+    file = CaptureFile(source, Packet(), PacketReader(), lambda _: 0, problems=[], secrets=secrets)
+    try:
+        if file.may_hold_secrets:
+            file.run(LAST_TIME)
+    finally:
+        file.close()
+    return secrets

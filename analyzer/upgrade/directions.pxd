@@ -9,7 +9,7 @@ cdef Py_ssize_t HEAD_LIMIT, CHUNK_LINE_LIMIT
 
 cdef class Exchange:
     cdef Direction client, server
-    cdef str proxied
+    cdef public str proxied
     cdef bint uncertain, answers_missing, answer_lost
     cpdef bint expects(self, Direction direction, int kind)
     cpdef object meet(self, Direction direction, int kind)

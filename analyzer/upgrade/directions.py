@@ -300,6 +300,8 @@ class Direction(Reader):
         if kind == HTTP_2 or (kind == OTHER and self.peer.pending.startswith(b"PRI ")):
             if exchange.hand_over(HTTP_2, False):
                 return at
+        if kind == TLS and self.at_start() and exchange.hand_over(TLS, True):
+            return at
         self.other_bytes += len(self.pending)
         self.pending.clear()
         if not exchange.uncertain:
@@ -398,8 +400,7 @@ class Direction(Reader):
         if passed:
             source.skip -= passed
             at += passed
-            if source is self.half:
-                self.half.skipped_bytes += passed
+            self.other_bytes += passed
         if at < stop:
             before: cython.longlong = source.offset
             source.offset = offset + passed

@@ -52,7 +52,7 @@ def look(text: bytes) -> cython.int:
     """What the bytes that begin a direction are; UNDECIDED when they are too few to tell."""
     size: cython.Py_ssize_t = len(text)
     first: cython.int = text[0]
-    if first == 0x16:
+    if 0x14 <= first <= 0x17:  # the content types of TLS records (RFC 8446 5.1)
         return TLS if size == 1 or text[1] == 3 else OTHER
     if first == 5:
         return UNDECIDED if size == 1 else SOCKS_5 if text[1] > 0 else OTHER
@@ -74,6 +74,12 @@ def look(text: bytes) -> cython.int:
     if method_end < 0:
         return UNDECIDED if size < METHOD_LIMIT else OTHER
     return line_kind(text)
+
+
+def holds_record(text: bytes) -> cython.bint:
+    """Does an encrypted record of TLS 1.2 or 1.3 seem to begin somewhere in the text?"""
+    at: cython.Py_ssize_t = text.find(b"\x17\x03\x03")
+    return at >= 0 and (at + 3 >= len(text) or text[at + 3] <= 0x48)
 
 
 def line_kind(text: bytes) -> cython.int:

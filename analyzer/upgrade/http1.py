@@ -34,6 +34,7 @@ from analyzer.upgrade.heads import (
     USER_AGENT,
     X_FORWARDED_FOR,
     FieldLines,
+    holds_record,
     look,
     status_of,
 )
@@ -80,6 +81,9 @@ class Openings:
         kind: cython.int = look(bytes(data[start:limit]))
         if kind == OTHER and HTTP_2 in self.layers and speaks_http2(flow, bytes(data[start:stop])):
             kind = HTTP_2
+        if kind == OTHER and TLS in self.layers and not (flow.low.syn or flow.high.syn):
+            if holds_record(bytes(data[start:stop])):  # the capture begins within a record
+                kind = TLS
         layer: Any = self.layers.get(kind)
         if layer is not None:
             self.count(KIND_NAMES[kind])

@@ -106,7 +106,7 @@ class Http2(Exchange):
         known = self.streams.get(stream)
         if known is None or known.state == REFUSED:
             return None
-        return self.side_of(known, walk)
+        return known.client if known.client.carrier is walk.source else known.server
 
     def side_of(self, stream: Stream, walk: FrameWalk) -> StreamSource:
         """The direction of a stream that a direction of the connection carries."""

@@ -199,6 +199,7 @@ class FrameWalk(Reader):
         """Read frames from text[at:]; text[0] is Packet.data[start]."""
         size = len(text)
         framing = size - at
+        offset = self.source.offset
         self.elsewhere = 0
         while at < size:
             if not self.in_frame:
@@ -208,11 +209,20 @@ class FrameWalk(Reader):
                     at += len(taken)
                     if len(self.header) < HEADER_SIZE:
                         break
-                    self.enter(self.header, 0)
+                    self.enter(*HEADER.unpack(self.header))
                     self.header = b""
                 else:
-                    self.enter(text, at)
+                    fields = HEADER.unpack_from(text, at)
                     at += HEADER_SIZE
+                    end = at + (fields[0] << 16 | fields[1])
+                    if fields[2] == DATA and not fields[3] and end <= size:  # most frames: no flags, here as a whole
+                        target = self.exchange.source_of(self, fields[4] & LOW_31)
+                        if target is not None and target.flows() and end > at:
+                            self.elsewhere += end - at
+                            target.take(start + at, start + end, offset + at)
+                            at = end
+                            continue
+                    self.enter(*fields)
             if self.remaining and at < size:
                 at = self.pass_payload(text, at, start)
             if not self.remaining:
@@ -220,9 +230,10 @@ class FrameWalk(Reader):
         if framing > self.elsewhere:
             self.exchange.account(FRAMING, framing - self.elsewhere)
 
-    def enter(self, text: bytes, at: int) -> None:
-        """A frame begins; its header stands at `at`."""
-        high, low, self.kind, self.flags, stream = HEADER.unpack_from(text, at)
+    def enter(self, high: int, low: int, kind: int, flags: int, stream: int) -> None:
+        """A frame begins; the fields of its header (RFC 9113 4.1)."""
+        self.kind = kind
+        self.flags = flags
         self.stream = stream & LOW_31
         self.remaining = high << 16 | low
         self.in_frame = True

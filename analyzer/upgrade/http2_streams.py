@@ -50,18 +50,20 @@ class StreamSource(Source):
             del places[: PLACES // 2]
         places.append(self.offset)
         places.append(offset)
-        unread = min(self.skip, stop - start)
-        self.skip -= unread
         reader = self.reader
-        if reader is None:
-            unread = stop - start
-        if unread:
+        if self.skip or reader is None:
+            unread = stop - start if reader is None else min(self.skip, stop - start)
+            self.skip -= min(self.skip, unread)
             self.account(BESIDE, unread)
             self.offset += unread
             start += unread
         if start < stop and reader is not None:
             reader.data(start, stop)
             self.offset += stop - start
+
+    def flows(self) -> bool:
+        """Does what comes go on at once?"""
+        return not (self.waits or self.finished or self.was_reset)
 
     def miss(self, size: int, cut: bool) -> None:
         """`size` bytes of the data are missing, MISSING where that is not known."""

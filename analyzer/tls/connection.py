@@ -1,0 +1,316 @@
+"""A TLS connection: what both directions agree on, and the secrets that open it."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+
+from analyzer import limits
+from analyzer.records import END_CAPTURE, END_RST, NO_TIME, Flow, Packet, Source, Tls
+from analyzer.tls import keylog
+from analyzer.tls.ciphers import Opened, Opener, Tls13, openers
+from analyzer.tls.directions import (
+    APPLICATION_DATA,
+    EARLY,
+    GUESSING,
+    HELLOS,
+    KEYS_AWAITED,
+    READY,
+    RUNNING,
+    SHAKING,
+    Direction,
+)
+from analyzer.tls.hellos import EARLY_DATA, ENCRYPT_THEN_MAC, VERSIONS, Hello, protocol_of
+from analyzer.tls.keylog import Secrets
+from analyzer.tls.suites import TLS_1_3 as TLS_1_3_SUITES
+from analyzer.tls.suites import Suite, suite_of, suites_for
+
+TLS_1_3 = 0x0304
+WINDOWS = ((0, 1 << 8), (1 << 8, 1 << 12), (1 << 12, 1 << 16))  # sequence numbers tried, of all secrets in turn
+Begin = Callable[[Flow, Source, Source, int, int], bool]
+
+
+class Shown(Tls):
+    """What TLS shows, and the secrets that opened it: (client random, secrets by label)."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.secrets: list[tuple[bytes, dict[str, bytes]]] = []
+
+
+class Layer:
+    """TLS over a flow's two sources of ordered bytes (TCP's halves, or what a tunnel gives).
+
+    begin(flow, low, high, start, stop): looks at the first plain bytes, see Openings.begin; begun: it was called.
+    state: the hellos are to come; they have, but keys may still come (KEYS_AWAITED); secrets are tried (GUESSING);
+    the keys are set. blind: a hello may be missing. early_accepted: None until the server says (RFC 8446 4.2.10).
+    facts: what is observed of it, kept on the flow.
+    """
+
+    def __init__(self, packet: Packet, flow: Flow, low: Source, high: Source, secrets: Secrets, begin: Begin) -> None:
+        self.packet = packet
+        self.flow = flow
+        self.secrets = secrets
+        self.proxied: str | None = None
+        self.begun = self.blind = self.is_tls13 = False
+        self.state = HELLOS
+        self.client: Direction | None = None
+        self.suite: Suite | None = None
+        self.facts = flow.tls = Shown()
+        self._begin = begin
+        self._client_random: bytes | None = None
+        self._server_hello: Hello | None = None
+        self._agreed: Hello | None = None
+        self._early = False
+        self._early_accepted: bool | None = None
+        self._held = 0
+        self._tries = limits.TLS_TRIES
+        self.low, self.high = Direction(self, packet, low), Direction(self, packet, high)
+        self.low.peer, self.high.peer = self.high, self.low
+
+    def account(self, kind: str, size: int) -> None:
+        """Put captured bytes into a cell of the ledger."""
+        if size:
+            cells = self.flow.layer_bytes
+            if cells is None:
+                cells = self.flow.layer_bytes = {}
+            cells[kind] = cells.get(kind, 0) + size
+
+    def begin(self, start: int, stop: int) -> None:
+        """Have the first plain bytes looked at."""
+        self.begun = True
+        self.facts.decrypted = True
+        if self._begin(self.flow, self.low.source, self.high.source, start, stop):
+            if self.proxied is not None and self.flow.opening is not None:
+                self.flow.opening.proxied = self.proxied
+
+    def let_go(self) -> None:
+        """Nothing of this flow is wanted any more: its bytes pass unread."""
+        self.low.let_go()
+        self.high.let_go()
+
+    # handshake
+
+    def client_hello(self, direction: Direction, hello: Hello) -> None:
+        """A direction said ClientHello: the first one, after a HelloRetryRequest, or to negotiate anew."""
+        if self.client is not None and self.client is not direction:
+            return
+        self.client = direction
+        direction.said_hello = True
+        self._client_random = hello.random
+        self._early = EARLY_DATA in hello.extensions
+        self.facts.sni = hello.server_name or self.facts.sni
+        self._negotiate()
+
+    def server_hello(self, direction: Direction, hello: Hello) -> None:
+        """A direction said ServerHello, or HelloRetryRequest."""
+        if self.client is direction:
+            return
+        self.client = direction.peer
+        if hello.retry:
+            self.is_tls13 = True
+            return
+        direction.said_hello = True
+        self._server_hello = hello
+        self.facts.alpn = hello.protocol or self.facts.alpn
+        self.facts.version = VERSIONS.get(hello.version)
+        self._negotiate()
+
+    def _negotiate(self) -> None:
+        """Once both hellos are there: the keys, if they are known."""
+        if self._client_random is None or self._server_hello is None or self.client is None:
+            return
+        hello, self._server_hello = self._server_hello, None
+        self._agreed = hello
+        self.is_tls13 = hello.version == TLS_1_3
+        self.suite = suite_of(hello.suite) if self.is_tls13 == (hello.suite in TLS_1_3_SUITES) else None
+        if self.suite is None or hello.version not in VERSIONS or not self._set_keys(hello, self.suite):
+            self._without_keys()
+        self._resume()
+
+    def _set_keys(self, hello: Hello, suite: Suite) -> bool:
+        """Whether the secrets of this connection are known; then its directions open with them."""
+        client, random = self.client, self._client_random
+        assert client is not None and random is not None
+        found = self.secrets.of(random)
+        if found is None:
+            return False
+        if self.is_tls13:
+            self._set_traffic_keys(client, found, suite)
+        elif keylog.MASTER in found:
+            outside = ENCRYPT_THEN_MAC in hello.extensions
+            client.next_opener, client.peer.next_opener = openers(
+                hello.version, suite, found[keylog.MASTER], hello.random + random, outside
+            )
+        else:
+            return False
+        for direction in (client, client.peer):
+            if direction.opaque and not self.is_tls13:  # its ChangeCipherSpec stands before the hello in the capture
+                direction.change_cipher()
+        self.state = READY
+        self.facts.secrets.append((random, found))
+        return True
+
+    def _set_traffic_keys(self, client: Direction, found: dict[str, bytes], suite: Suite) -> None:
+        """The keys of TLS 1.3, in the order in which they come into use (RFC 8446 7.1)."""
+        early = ((EARLY, keylog.EARLY),) if self._early else ()
+        of_client = (*early, (SHAKING, keylog.CLIENT_HANDSHAKE), (RUNNING, keylog.CLIENT_TRAFFIC))
+        of_server = ((SHAKING, keylog.SERVER_HANDSHAKE), (RUNNING, keylog.SERVER_TRAFFIC))
+        client.queue, client.peer.queue = _queue(suite, found, of_client), _queue(suite, found, of_server)
+        if keylog.SERVER_HANDSHAKE not in found:
+            self._early_accepted = True  # nobody says
+        for direction in (client, client.peer):
+            if direction.queue:
+                direction.phase, direction.opener = direction.queue.pop(0)
+
+    def _without_keys(self) -> None:
+        """No secrets (yet): they may come, or be logged under another random; else nothing can be read."""
+        if self.low.opener is not None or self.high.opener is not None:  # negotiating anew: what was opened stays
+            return
+        if self.suite is None:
+            self.let_go()
+        elif self.secrets.more_may_come():
+            self.state = KEYS_AWAITED
+        else:
+            self._guess()
+
+    def _guess(self) -> None:
+        """Try the secrets that nobody used; those of TLS 1.2 tell nothing without both randoms."""
+        self.state = GUESSING
+        if not self.is_tls13 or next(self.secrets.unused(keylog.SERVER_TRAFFIC), None) is None:
+            self.let_go()
+
+    def encrypted_extensions(self, extensions: dict[int, bytes]) -> None:
+        """What the server says under encryption (RFC 8446 4.3.1)."""
+        self.facts.alpn = protocol_of(extensions) or self.facts.alpn
+        if self._early_accepted is None:
+            self._early_accepted = EARLY_DATA in extensions
+            client = self.client
+            if not self._early_accepted and client is not None and client.phase == EARLY and client.queue:
+                client.phase, client.opener = client.queue.pop(0)
+            self._resume()
+
+    def alert(self, direction: Direction, description: int) -> None:
+        """An alert (RFC 8446 6): an observation, and the first event of the end of what the flow carries."""
+        packet = self.packet
+        alerts = self.facts.alerts
+        if len(alerts) < limits.TLS_ALERTS:
+            alerts.append((direction is self.client, description, packet.time, packet.number))
+        for connection in self.flow.connections or ():
+            if connection.ending == NO_TIME:
+                connection.ending = packet.time
+                connection.ending_last_client = connection.client.last_frame
+                connection.ending_last_server = connection.server.last_frame
+
+    # waiting
+
+    def waits(self, direction: Direction, kind: int) -> bool:
+        """Must a record of this kind wait for the other direction's hello, for keys, or for the server's word?"""
+        if self.state == READY:
+            return direction.phase == EARLY and self._early_accepted is None and not self.blind
+        if not direction.is_protected(kind):
+            return False
+        if self.state == HELLOS:
+            if not direction.said_hello or direction.peer.ended >= 0:
+                self.blind = True
+            return not self.blind
+        return self.state == KEYS_AWAITED
+
+    def missed(self) -> None:
+        """Bytes of a direction are missing: a hello may be among them."""
+        if not self.blind:
+            self.blind = True
+            self._resume()
+
+    def hold(self, size: int) -> None:
+        """Something is held that costs `size` bytes."""
+        self._held += size
+        if self._held > limits.TLS_HELD:
+            self._stop_waiting()
+
+    def look_again(self) -> None:
+        """Have the secrets come?"""
+        if self.state == KEYS_AWAITED and self.secrets.take_new():
+            self._keys_came()
+
+    def _keys_came(self) -> None:
+        if self._agreed is not None and self.suite is not None and self._set_keys(self._agreed, self.suite):
+            self._resume()
+
+    def last_call(self) -> None:
+        """A direction that waits has ended: once nothing more comes, what is held must be read or given up."""
+        self.look_again()
+        if all(each.ended >= 0 for each in (self.low, self.high)) or {self.low.ended, self.high.ended} & {
+            END_CAPTURE,
+            END_RST,
+        }:
+            self._stop_waiting()
+
+    def _stop_waiting(self) -> None:
+        self.blind = True
+        if self.state == KEYS_AWAITED:
+            self._guess()
+        self._resume()
+
+    def _resume(self) -> None:
+        for direction in (self.low, self.high):
+            if direction.held is not None and not self.waits(direction, APPLICATION_DATA):
+                direction.release()
+
+    # trial decryption
+
+    def allow(self, count: int) -> int:
+        """How many of `count` more trial decryptions may be made."""
+        allowed = min(count, self._tries)
+        self._tries -= allowed
+        return allowed
+
+    def failed(self, direction: Direction) -> None:
+        """A record did not open; where none ever did and nothing is left to try, none will."""
+        none_opened = all(each.opener is None and not each.queue for each in (direction, direction.peer))
+        if none_opened and self.state != HELLOS and not self.begun and direction.next_opener is None:
+            self.let_go()
+
+    def find_secret(self, direction: Direction, header: bytes, body: bytes) -> Opened | None:
+        """Try the unused secrets of TLS 1.3 on a record, whatever random they were logged under."""
+        if header[0] != APPLICATION_DATA or self.state == READY or (self._agreed is not None and not self.is_tls13):
+            return None
+        self.state = GUESSING
+        shaking = keylog.CLIENT_HANDSHAKE, keylog.SERVER_HANDSHAKE
+        running = keylog.CLIENT_TRAFFIC, keylog.SERVER_TRAFFIC
+        labels: tuple[str, ...] = running if self._agreed is None else (*shaking, *running)
+        if self.client is not None:
+            labels = labels[0::2] if direction is self.client else labels[1::2]
+        for first, stop in WINDOWS if self._agreed is None else ((0, direction.slack + 1),):
+            for label in labels:
+                for random, secret in self.secrets.unused(label):
+                    if not self._tries:
+                        return None
+                    for suite in [self.suite] if self.suite is not None else suites_for(secret):
+                        opener = Tls13(suite, secret)
+                        for sequence in range(first, first + self.allow(stop - first)):
+                            if opened := opener.open(header, body, sequence):
+                                self._adopt(direction, random, label, suite)
+                                direction.use(opener, sequence + 1)
+                                return opened
+        return None
+
+    def _adopt(self, direction: Direction, random: bytes, label: str, suite: Suite) -> None:
+        """The secret with this random and label opens a direction: then all with this random are this connection's."""
+        found = self.secrets.of(random) or {}
+        self.client = direction if label.startswith("CLIENT") else direction.peer
+        self.is_tls13, self.suite, self.state = True, suite, READY
+        self.facts.version = VERSIONS[TLS_1_3]
+        self.facts.secrets.append((random, found))
+        self._early = False
+        self._set_traffic_keys(self.client, found, suite)
+        running = label in (keylog.CLIENT_TRAFFIC, keylog.SERVER_TRAFFIC)
+        if running:
+            for each in (direction, direction.peer):
+                if each.queue:
+                    each.phase, each.opener = each.queue.pop()
+                each.queue = []
+                each.slack = WINDOWS[-1][1] if self._agreed is None else each.slack
+
+
+def _queue(suite: Suite, found: dict[str, bytes], labels: tuple[tuple[int, str], ...]) -> list[tuple[int, Opener]]:
+    return [(phase, Tls13(suite, found[label])) for phase, label in labels if label in found]

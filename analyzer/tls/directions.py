@@ -1,0 +1,491 @@
+"""One direction of a TLS connection: its records found in ordered bytes, opened, and given on as plain bytes.
+
+Nothing goes on that was not authenticated. What can't be opened is a gap in the plain bytes; reading goes on at the
+next record that opens.
+"""
+
+from __future__ import annotations
+
+import re
+from typing import TYPE_CHECKING, Any
+
+from analyzer import limits
+from analyzer.records import Packet, Reader, Source
+from analyzer.tls import hellos
+from analyzer.tls.ciphers import Opened, Opener, Tls13
+from analyzer.tls.keys import next_secret
+from analyzer.tls.plaintext import Plaintext
+
+if TYPE_CHECKING:
+    from analyzer.tls.connection import Layer
+
+CHANGE_CIPHER_SPEC, ALERT, HANDSHAKE, APPLICATION_DATA = 20, 21, 22, 23  # RFC 8446 5.1, RFC 5246 6.2.1
+CLIENT_HELLO, SERVER_HELLO, END_OF_EARLY_DATA, ENCRYPTED_EXTENSIONS, FINISHED, KEY_UPDATE = 1, 2, 5, 8, 20, 24
+HEADER = 5
+LONGEST = 16384 + 2048  # body of a record (RFC 5246 6.2.3)
+SMALLEST = 22  # a record of TLS 1.3 with an empty content, as good as
+RECORD_START = re.compile(rb"[\x14-\x17]\x03[\x00-\x04]")
+EARLY, SHAKING, RUNNING = range(3)  # phases of TLS 1.3
+HELLOS, KEYS_AWAITED, GUESSING, READY = range(4)  # states of the layer
+EVERYTHING = 1 << 62
+HELD_ENTRY = 200  # what keeping one piece costs beside its bytes
+
+Held = tuple[bytes, int, int, int, int, int, bool]  # bytes, time, packet, file, offset, gap, cut
+
+
+class Direction(Reader):
+    """Reads the records of one direction.
+
+    source: gives the plain bytes. opener: opens the records now, those with `sequence` next; queue: (phase, opener) of
+    those that follow in TLS 1.3; next_opener: for after ChangeCipherSpec, before TLS 1.3; opaque: that came without
+    keys. slack: how many records may have been missed since the last that opened. good_end: where that one ended.
+    pending: bytes of a record that is not whole, `needed` with those it waits for; to_pass: bytes of a record with a
+    hole, to pass over; searching: the next record is still to be found.
+    held: what waits for keys or for the other direction's hello.
+    """
+
+    def __init__(self, layer: Layer, packet: Packet, carrier: Source) -> None:
+        self.layer = layer
+        self.packet = packet
+        self.carrier = carrier
+        self.source = Plaintext(carrier)
+        self.peer: Direction = None  # type: ignore[assignment]  # set by the layer
+        self.opener: Opener | None = None
+        self.next_opener: Opener | None = None
+        self.queue: list[tuple[int, Opener]] = []
+        self.phase = SHAKING
+        self.sequence = self.slack = self.to_pass = self.passed_over = 0
+        self.pending = bytearray()
+        self.needed = HEADER
+        self.messages = bytearray()
+        self.good_end = carrier.offset
+        self.searching = self.opaque = self.said_hello = self.cut = self.failed = False
+        self.held: list[Held] | None = None
+        self.ended = -1
+        self.framing = self.undecrypted = self.beside = 0
+        carrier.reader = self
+
+    def data(self, start: int, stop: int) -> None:
+        """See Reader."""
+        chunk = bytes(self.packet.data[start:stop])
+        self.framing += len(chunk)
+        if self.held is None:
+            self._take(chunk, self.carrier.offset)
+        else:
+            self._hold(chunk, self.carrier.offset)
+            self.layer.look_again()
+        self._account()
+
+    def gap(self, size: int, cut: bool) -> None:
+        """See Reader."""
+        if self.held is not None:
+            self._hold_gap(size, cut)
+        else:
+            self._miss(size, cut)
+        self._account()
+
+    def end(self, how: int) -> None:
+        """See Reader."""
+        self.ended = how
+        if self.held is not None:
+            self.layer.last_call()
+        if self.held is None:
+            self.finish()
+        self._account()
+
+    def finish(self) -> None:
+        """Nothing more comes."""
+        self.undecrypted += len(self.pending)
+        self.framing -= len(self.pending)
+        hole = self.carrier.offset - len(self.pending) - self.good_end
+        self.pending.clear()
+        if self.failed and hole > 0:
+            self._give_gap(max(1, hole - SMALLEST))
+        if self.source.reader is not None:
+            self.source.reader.end(self.ended)
+
+    def let_go(self) -> None:
+        """Nothing of this direction is wanted any more."""
+        left = len(self.pending) + sum(len(entry[0]) for entry in self.held or ())
+        self.undecrypted += left
+        self.framing -= left
+        self.pending.clear()
+        self.held = None
+        self.carrier.reader = None
+        self.carrier.skip = EVERYTHING
+        self._account()
+
+    def part(self) -> None:
+        """The flow is over: leave no ring of records behind."""
+        self.source.reader = None
+        self.layer = self.peer = None  # type: ignore[assignment]
+
+    def _account(self) -> None:
+        self.layer.account("TLS framing", self.framing)
+        self.layer.account("undecrypted", self.undecrypted)
+        self.layer.account("before the upgrade", self.beside)
+        self.framing = self.undecrypted = self.beside = 0
+
+    def _drop(self, size: int) -> None:
+        """Bytes that can't be read as records."""
+        self.undecrypted += size
+        self.framing -= size
+
+    # what waits
+
+    def _hold(self, chunk: bytes, offset: int) -> None:
+        packet = self.packet
+        assert self.held is not None
+        self.held.append((chunk, packet.time, packet.number, packet.file, offset, 0, False))
+        self.layer.hold(len(chunk) + HELD_ENTRY)
+
+    def _hold_gap(self, size: int, cut: bool) -> None:
+        assert self.held is not None
+        self.held.append((b"", 0, 0, 0, 0, size, cut))
+        self.layer.hold(HELD_ENTRY)
+
+    def release(self) -> None:
+        """Read what was held, as bytes of its own packets, until it must wait again."""
+        packet, held = self.packet, self.held or []
+        now = packet.time, packet.number, packet.file
+        self.held = None
+        try:
+            for index, (chunk, time, number, file, offset, gap, cut) in enumerate(held):
+                if gap:
+                    self._miss(gap, cut)
+                else:
+                    packet.time, packet.number, packet.file = time, number, file
+                    self._take(chunk, offset)
+                if self.held is not None:
+                    self.held.extend(held[index + 1 :])
+                    return
+                if self.carrier.reader is not self:
+                    self._drop(sum(len(entry[0]) for entry in held[index + 1 :]))
+                    return
+        finally:
+            packet.time, packet.number, packet.file = now
+        if self.ended >= 0:
+            self.finish()
+
+    # finding records
+
+    def _take(self, chunk: bytes, offset: int) -> None:
+        """Bytes that follow what came before; offset: of the first in the carrier."""
+        if self.pending:
+            offset -= len(self.pending)
+            self.pending += chunk
+            if len(self.pending) < self.needed:
+                return
+            chunk = bytes(self.pending)
+            self.pending.clear()
+        at = self._walk(chunk, offset)
+        if at < len(chunk):
+            self.pending += chunk[at:]
+
+    def _walk(self, text: bytes, offset: int) -> int:
+        """Read the records in `text`; where what is left over begins."""
+        at, size = self._walk_steadily(text, offset), len(text)
+        while at < size and self.carrier.reader is self:
+            if self.to_pass:
+                passed = min(self.to_pass, size - at)
+                self.to_pass -= passed
+                self._drop(passed)
+                at += passed
+                continue
+            if self.layer.waits(self, text[at]):
+                self.held = []
+                self._hold(text[at:], offset + at)
+                return size
+            if self.searching:
+                at = self._search(text, at, offset)
+                if self.searching:
+                    return at
+                continue
+            if size - at < HEADER:
+                self.needed = HEADER
+                return at
+            length = text[at + 3] << 8 | text[at + 4]
+            if not RECORD_START.match(text, at) or length > LONGEST:
+                self.searching = self.failed = True
+                self.slack += 1
+                continue
+            stop = at + HEADER + length
+            if stop > size:
+                self.needed = HEADER + length
+                return at
+            if not self._record(text[at : at + HEADER], text[at + HEADER : stop], offset + at, offset + stop):
+                self._refused(text[at + HEADER : stop])
+            at = stop
+        if at < size:
+            self._drop(size - at)
+        return size
+
+    def _walk_steadily(self, text: bytes, offset: int) -> int:
+        """The usual case alone, for speed: application data, the next in sequence. Where anything else begins."""
+        at, size = 0, len(text)
+        if self.phase == EARLY or self.searching or self.to_pass or self.layer.state != READY:
+            return 0
+        while size - at >= HEADER and text[at] == APPLICATION_DATA and self.opener is not None:
+            stop = at + HEADER + (text[at + 3] << 8 | text[at + 4])
+            if stop > size:
+                break
+            opened = self.opener.open(text[at : at + HEADER], text[at + HEADER : stop], self.sequence)
+            if opened is None or opened[0] != APPLICATION_DATA:
+                break
+            self.sequence += 1
+            self.slack = 0
+            self.good_end = offset + stop
+            at = stop
+            if opened[2]:
+                self._deliver(opened[1], opened[2], offset + stop)
+                if self.carrier.reader is not self:
+                    break
+        return at
+
+    def _refused(self, body: bytes) -> None:
+        """A record did not open."""
+        self.failed = True
+        self.slack += 1
+        self._drop(HEADER + len(body))
+        if hasattr(self.opener, "pass_over"):
+            self.opener.pass_over(body)  # type: ignore[union-attr]
+        self.layer.failed(self)
+
+    def _search(self, text: bytes, at: int, offset: int) -> int:
+        """Look for the next record that opens; where to go on from."""
+        size = len(text)
+        while True:
+            found = RECORD_START.search(text, at)
+            begin = max(at, size - 2) if found is None else found.start()
+            self._drop(begin - at)
+            at = begin
+            if size - at < HEADER:
+                self.needed = HEADER
+                return at
+            length = text[at + 3] << 8 | text[at + 4]
+            stop = at + HEADER + length
+            if length <= LONGEST and stop > size:
+                self.needed = stop - at
+                return at
+            header, body = text[at : at + HEADER], text[at + HEADER : stop]
+            if length <= LONGEST and self._record(header, body, offset + at, offset + stop):
+                self.searching = False
+                return stop
+            self._drop(1)
+            at += 1
+
+    def _miss(self, size: int, cut: bool) -> None:
+        """`size` bytes of the carrier are missing."""
+        self.cut = cut
+        self.failed = True
+        self.slack += size // SMALLEST + 1
+        self.messages.clear()
+        left = max(0, self.needed - len(self.pending)) if len(self.pending) >= HEADER else 0
+        if self.to_pass >= size:
+            self.to_pass -= size
+        elif left >= size and not self.searching:
+            self.to_pass = left - size
+        else:
+            self.to_pass = 0
+            self.searching = True
+        self._drop(len(self.pending))
+        self.pending.clear()
+        self.layer.missed()
+
+    # reading records
+
+    def _record(self, header: bytes, body: bytes, begin: int, end: int) -> bool:
+        """Read one record; False if it can't be one, or does not open."""
+        kind = header[0]
+        if self.is_protected(kind):
+            opened = self._open(header, body)
+            if opened is None:
+                return False
+            self._note_hole(begin)
+            self._content(opened, begin, end)
+        elif self.searching and not self._is_plain(kind, body):
+            return False
+        else:
+            self._content((kind, body, len(body)), begin, end)
+        self.good_end = end
+        return True
+
+    def is_protected(self, kind: int) -> bool:
+        """Whether a record of this kind is encrypted here (RFC 8446 5.2: then all say they are application data)."""
+        if kind == APPLICATION_DATA:
+            return True
+        if self.layer.is_tls13:
+            return False
+        return self.opener is not None or self.opaque or (self.next_opener is not None and self.failed and kind != 20)
+
+    def _is_plain(self, kind: int, body: bytes) -> bool:
+        """Is a stretch of bytes found in a search, which nothing authenticates, surely a record?"""
+        if kind == CHANGE_CIPHER_SPEC:
+            return body == b"\1"
+        hello = kind == HANDSHAKE and body[:1] in (b"\1", b"\2") and len(body) >= 38
+        return hello and int.from_bytes(body[1:4], "big") + 4 == len(body)
+
+    def _content(self, opened: Opened, begin: int, end: int) -> None:
+        kind, data, size = opened
+        if kind == APPLICATION_DATA:
+            if size:
+                self._deliver(data, size, end)
+        elif kind == HANDSHAKE:
+            self._handshake(data[:size])
+        elif kind == ALERT and size >= 2:
+            self.layer.alert(self, data[1])
+        elif kind == CHANGE_CIPHER_SPEC and not self.layer.is_tls13:
+            self.change_cipher()
+
+    def _note_hole(self, begin: int) -> None:
+        """A record that opens begins here: tell of what was missed since the last record that opened."""
+        if self.passed_over and begin > self.good_end and self.layer.begun:
+            overhead = self.opener.overhead if self.opener is not None else 0
+            self._give_gap(max(1, begin - self.good_end - self.passed_over * (HEADER + overhead)))
+        self.passed_over = 0
+
+    def _give_gap(self, size: int) -> None:
+        source = self.source
+        passed = min(source.skip, size)
+        source.skip -= passed
+        source.offset += passed
+        if size > passed:
+            if source.reader is not None:
+                source.reader.gap(size - passed, self.cut)
+            source.offset += size - passed
+
+    def _deliver(self, data: bytes, size: int, end: int) -> None:
+        """Hand the first `size` bytes of data to the reader, as the source's next ones."""
+        source, packet, layer = self.source, self.packet, self.layer
+        source.places.append((source.offset, end - 1))
+        self.framing -= size
+        at = min(source.skip, size)
+        source.skip -= at
+        source.offset += at
+        self.beside += at
+        if at == size:
+            return
+        before = packet.data
+        packet.data = data
+        try:
+            if not layer.begun:
+                layer.begin(at, size)
+            if source.reader is None:
+                self.beside += size - at
+            else:
+                source.reader.data(at, size)
+        finally:
+            packet.data = before
+        source.offset += size - at
+        if source.reader is None and self.peer.source.reader is None:
+            layer.let_go()
+
+    # opening records
+
+    def _open(self, header: bytes, body: bytes) -> Opened | None:
+        if self.opener is not None:
+            opened = self.opener.open(header, body, self.sequence)
+            if opened is not None:
+                self.sequence += 1
+                self.slack = 0
+                return opened
+        return self._open_otherwise(header, body)
+
+    def _open_otherwise(self, header: bytes, body: bytes) -> Opened | None:
+        """A record that is not simply the next one: some were missed, keys changed, or the keys are not known yet."""
+        if self.opener is None and not self.queue and self.next_opener is None:
+            return self.layer.find_secret(self, header, body)
+        if self.opener is not None and self.slack:
+            opened = self._search_sequence(self.opener, header, body, self.sequence + 1, self.slack)
+            if opened is not None:
+                return opened
+        for index, (phase, opener) in enumerate(self.queue):
+            opened = self._search_sequence(opener, header, body, 0, self.slack + 1)
+            if opened is not None:
+                self.phase = phase
+                self.queue = self.queue[index + 1 :]
+                return opened
+        if self.next_opener is not None and self.slack:
+            opened = self._search_sequence(self.next_opener, header, body, 0, self.slack + 1)
+            if opened is not None:
+                self.next_opener = None
+                return opened
+        return self._open_updated(header, body)
+
+    def _open_updated(self, header: bytes, body: bytes) -> Opened | None:
+        """The same, after a KeyUpdate that was missed."""
+        if not isinstance(self.opener, Tls13) or self.phase != RUNNING or not self.slack:
+            return None
+        return self._search_sequence(self._updated(self.opener), header, body, 0, self.slack + 1)
+
+    def _search_sequence(self, opener: Opener, header: bytes, body: bytes, first: int, count: int) -> Opened | None:
+        for sequence in range(first, first + self.layer.allow(count)):
+            opened = opener.open(header, body, sequence)
+            if opened is not None:
+                if opener is self.opener:
+                    self.passed_over = sequence - self.sequence
+                else:  # of the keys before nobody knows how many more there were
+                    carried_data = self.phase != SHAKING or not self.layer.is_tls13
+                    self.passed_over = sequence + (self.opener is not None and carried_data)
+                self.use(opener, sequence + 1)
+                return opened
+        return None
+
+    def use(self, opener: Opener, sequence: int = 0) -> None:
+        """Open what comes with this opener."""
+        self.opener = opener
+        self.sequence = sequence
+        self.slack = 0
+
+    def _advance(self) -> None:
+        """TLS 1.3: what follows is under the next keys (RFC 8446 4.4.4, 4.5)."""
+        if self.queue:
+            self.phase, opener = self.queue.pop(0)
+            self.use(opener)
+
+    def change_cipher(self) -> None:
+        """What follows is under the keys that were agreed (RFC 5246 7.1)."""
+        if self.next_opener is not None:
+            self.use(self.next_opener)
+            self.next_opener = None
+            self.opaque = False
+        else:
+            self.opaque = True
+            self.opener = None
+
+    def _updated(self, opener: Tls13) -> Tls13:
+        return Tls13(opener.suite, next_secret(opener.suite.hash, opener.secret))
+
+    # handshake messages
+
+    def _handshake(self, data: bytes) -> None:
+        """Handshake messages, cut anywhere (RFC 8446 5.1)."""
+        self.messages += data
+        while len(self.messages) >= 4:
+            size = 4 + int.from_bytes(self.messages[1:4], "big")
+            if size > limits.TLS_HANDSHAKE_MESSAGE:
+                self.messages.clear()
+                return
+            if len(self.messages) < size:
+                return
+            kind, body = self.messages[0], bytes(self.messages[4:size])
+            del self.messages[:size]
+            try:
+                self._message(kind, body)
+            except hellos.Malformed:
+                continue
+
+    def _message(self, kind: int, body: bytes) -> None:
+        layer: Any = self.layer
+        if kind == CLIENT_HELLO:
+            layer.client_hello(self, hellos.client_hello(body))
+        elif kind == SERVER_HELLO:
+            layer.server_hello(self, hellos.server_hello(body))
+        elif not layer.is_tls13:
+            return
+        elif kind == ENCRYPTED_EXTENSIONS:
+            layer.encrypted_extensions(hellos.extensions_of(body))
+        elif (kind == FINISHED and self.phase == SHAKING) or (kind == END_OF_EARLY_DATA and self.phase == EARLY):
+            self._advance()
+        elif kind == KEY_UPDATE and isinstance(self.opener, Tls13) and self.phase == RUNNING:
+            self.use(self._updated(self.opener))

@@ -1,0 +1,154 @@
+"""Where the secrets of TLS may stand: key logs, the environment, pcapng files before or after their packets, a pipe."""
+
+from __future__ import annotations
+
+import importlib.util
+import io
+import random
+import struct
+from pathlib import Path
+
+import pandas as pd
+import pytest
+from test_tls import DATA, capture_of, has_data
+
+import analyzer
+
+BENCHMARKS = Path(__file__).parents[1] / "benchmarks"
+NAMES = ["t12_gcm128", "t12_chacha", "t12_ccm8", "t12_cbc_etm", "t12_cbc_noetm", "t12_cbc384", "t12_span", "t13_16k"]
+NAME = "t12_gcm128"
+KEYS = DATA / f"{NAME}.keys"
+
+
+class Pipe(io.RawIOBase):
+    """Bytes that can be read once."""
+
+    def __init__(self, data):
+        self._data = io.BytesIO(data)
+
+    def readable(self):
+        return True
+
+    def readinto(self, buffer):
+        return self._data.readinto(buffer)
+
+
+def block(kind, body):
+    body += bytes(-len(body) % 4)
+    return struct.pack("<II", kind, len(body) + 12) + body + struct.pack("<I", len(body) + 12)
+
+
+def secrets_block(text):
+    return block(10, struct.pack("<II", 0x544C534B, len(text)) + text)
+
+
+def pcapng(name, place=None):
+    """The capture as pcapng, with its secrets before the packet at `place`."""
+    _, packets = capture_of(name)
+    parts = [block(0x0A0D0D0A, struct.pack("<IHHq", 0x1A2B3C4D, 1, 0, -1)), block(1, struct.pack("<HHI", 1, 0, 0))]
+    for index, packet in enumerate(packets):
+        if index == place:
+            parts.append(secrets_block((DATA / f"{name}.keys").read_bytes()))
+        seconds, fraction, captured, wire = struct.unpack_from("<IIII", packet)
+        time = seconds * 10**6 + fraction
+        head = struct.pack("<IIIII", 0, time >> 32, time & 0xFFFFFFFF, captured, wire)
+        parts.append(block(6, head + packet[16:]))
+    if place == len(packets):
+        parts.append(secrets_block((DATA / f"{name}.keys").read_bytes()))
+    return b"".join(parts)
+
+
+def rows(*captures, **options):
+    result = analyzer.analyze(*captures, **options)
+    assert "unaccounted" not in set(result.ledger["kind"])
+    return result.connections
+
+
+@pytest.fixture
+def expected():
+    found = rows(DATA / f"{NAME}.pcap", keylog=KEYS)
+    assert list(found["transport"]) == ["tls"]
+    assert list(found["tls_version"]) == ["1.2"]
+    assert list(found["opening"]) == ["handshake"]
+    assert list(found["close_notify"]) == ["both"]
+    return found
+
+
+def test_several_key_logs_and_the_environment(expected, monkeypatch, tmp_path):
+    other = tmp_path / "empty.log"
+    other.write_text("")
+    assert rows(DATA / f"{NAME}.pcap", keylog=[other, KEYS]).equals(expected)
+    monkeypatch.setenv("SSLKEYLOGFILE", str(KEYS))
+    assert rows(DATA / f"{NAME}.pcap").equals(expected)
+    monkeypatch.setenv("SSLKEYLOGFILE", str(tmp_path / "not there"))
+    assert rows(DATA / f"{NAME}.pcap").empty
+
+
+def test_a_key_log_that_was_named_and_is_not_there_is_an_error(tmp_path):
+    with pytest.raises(analyzer.CannotRead, match="nowhere"):
+        analyzer.analyze(DATA / f"{NAME}.pcap", keylog=tmp_path / "nowhere")
+
+
+@pytest.mark.parametrize("place", [0, 10, 60, -1])
+def test_secrets_stand_anywhere_in_a_file(expected, place):
+    place = len(capture_of(NAME)[1]) if place < 0 else place
+    assert rows(io.BytesIO(pcapng(NAME, place))).equals(expected)
+
+
+@pytest.mark.parametrize("place", [0, 10, 30])
+def test_secrets_on_a_pipe_may_come_later_than_their_packets(expected, place):
+    assert rows(Pipe(pcapng(NAME, place))).equals(expected)
+
+
+def test_secrets_may_stand_in_another_file(expected, tmp_path):
+    header = block(0x0A0D0D0A, struct.pack("<IHHq", 0x1A2B3C4D, 1, 0, -1)) + block(1, struct.pack("<HHI", 1, 0, 0))
+    secrets = tmp_path / "secrets.pcapng"
+    secrets.write_bytes(header + secrets_block(KEYS.read_bytes()))
+    found = rows(DATA / f"{NAME}.pcap", secrets)
+    assert found.drop(columns=["first_file", "last_file"]).equals(expected)
+
+
+@pytest.mark.parametrize("name", NAMES)
+def test_every_byte_of_a_damaged_capture_is_in_the_ledger(name):
+    header, packets = capture_of(name)
+    chance = random.Random(name)
+    for _ in range(15):
+        damaged = [bytearray(packet) for packet in packets]
+        for _ in range(chance.choice((0, 1, 5))):
+            packet = chance.choice(damaged)
+            if has_data(packet):
+                packet[chance.randrange(82, len(packet))] ^= chance.randrange(1, 256)
+        for _ in range(chance.choice((0, 1, 3))):
+            del damaged[chance.randrange(8, len(damaged))]
+        for _ in range(chance.choice((0, 4))):
+            damaged.insert(chance.randrange(8, len(damaged)), chance.choice(damaged))
+        result = analyzer.analyze(io.BytesIO(header + b"".join(damaged)), keylog=DATA / f"{name}.keys")
+        counts = result.ledger.set_index(["unit", "kind"])["count"]
+        assert "unaccounted" not in counts["byte"], counts
+        assert counts.min() >= 0
+
+
+PROXY = [(True, b"PROXY TCP4 192.0.2.9 192.0.2.10 1111 443\r\n")]
+CONNECT = [(True, b"CONNECT feed:443 HTTP/1.1\r\nHost: feed:443\r\n\r\n"), (False, b"HTTP/1.1 200 OK\r\n\r\n")]
+SOCKS = [
+    (True, b"\5\1\0"),
+    (False, b"\5\0"),
+    (True, b"\5\1\0\1\xc0\0\2\x0a\1\xbb"),
+    (False, b"\5\0\0\1\xc0\0\2\x0a\1\xbb"),
+]
+
+
+@pytest.mark.parametrize(
+    ("before", "source"), [((), None), (PROXY, "192.0.2.9:1111"), (CONNECT, None), (SOCKS, None)]
+)
+def test_tls_is_opened_behind_what_may_stand_before_it(before, source, tmp_path, monkeypatch):
+    monkeypatch.syspath_prepend(str(BENCHMARKS))
+    spec = importlib.util.spec_from_file_location("tls_benchmark", BENCHMARKS / "tls.py")
+    benchmark = importlib.util.module_from_spec(spec)
+    spec.loader.exec_module(benchmark)
+    capture, keys = tmp_path / "tls.pcap", tmp_path / "tls.keys"
+    benchmark.make(capture, keys, 200, 20_000, before)
+    (row,) = rows(capture, keylog=keys).to_dict("records")
+    assert (row["transport"], row["outcome"], row["server_frames"], row["server_code"]) == ("tls", "clean", 101, 1000)
+    assert row["sni"].startswith("cdn")
+    assert pd.isna(row["forwarded_for"]) if source is None else row["forwarded_for"] == source
