@@ -286,7 +286,7 @@ def _write_packets(path: str, inputs: Sequence[str], result: Any, number: int) -
     )
     bounds = Bounds(row["client_ip"], int(row["client_port"]), row["server_ip"], int(row["server_port"]), first, last)
     made: list[Extractor] = []
-    secrets = result.secrets(number) if row["transport"] == "tls" else b""
+    secrets = result.secrets(number) if row.get("transport") == "tls" else b""
     file = NewFile(path)
 
     def reader(packet: Any, segment: Any) -> Extractor:

@@ -7,9 +7,9 @@ import random
 import struct
 
 import pytest
+from test_tls import DATA, capture_of, has_data
 
 import analyzer
-from test_tls import DATA, capture_of, has_data
 
 NAMES = ["t12_gcm128", "t12_chacha", "t12_ccm8", "t12_cbc_etm", "t12_cbc_noetm", "t12_cbc384", "t12_span", "t13_16k"]
 NAME = "t12_gcm128"

@@ -22,7 +22,7 @@ PROBLEMS = 8
 BAR = 24
 
 _PROTOCOLS = {
-    "tls": "TLS: a WebSocket inside (wss) can't be seen without the session's keys (--keylog), or behind the TLS terminator",
+    "tls": "TLS: a WebSocket inside (wss) can't be seen without keys (--keylog); or capture behind the TLS terminator",
     "http": "HTTP without an upgrade to WebSocket",
     "http2 preface": "HTTP/2 in clear, with no WebSocket seen in it",
     "ssh": "SSH",
