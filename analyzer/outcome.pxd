@@ -21,6 +21,8 @@ cdef int END_CAPTURE
 cdef long long NO_STATUS, ABNORMAL, WRAP, HALF_WRAP, PATIENCE, PATIENCE_MOST
 
 cdef bint _not_captured(Side side)
+cdef bint _acknowledges(Close later, Close earlier)
+cdef bint _ending_uncertain(Connection connection)
 cdef bint _may_hide_close(Side side)
 cdef bint _may_hide_answer(Connection connection)
 cdef bint _may_hide_end(Outcome outcome)

@@ -144,7 +144,7 @@ def test_crossing_closes_are_told_by_what_had_been_acknowledged():
         talk.flow.low.acknowledges = True
         talk.flow.low.acknowledgment = 4 if acknowledged else 0
         talk.say("client", frame(CLOSE, b"\x03\xe9", key=KEY))
-        assert talk.client.closes[0].peer_close_acknowledged == acknowledged
+        assert talk.client.closes[0].acknowledged == (4 if acknowledged else 0)
 
 
 def test_a_new_message_inside_another_gives_the_first_up():
