@@ -1,10 +1,10 @@
-from analyzer.records cimport Moment
+from analyzer.records cimport Half, Moment, Packet, Reader, Source
 
 cdef class Chains:
     cdef readonly int masked, masks, weight, frames, opcodes, text
     cdef public int enough
     cdef readonly bint borne_out
-    cdef readonly Py_ssize_t begins
+    cdef public Py_ssize_t begins
     cdef readonly long long captured
     cdef readonly bytearray content
     cdef bytearray kinds
@@ -20,6 +20,8 @@ cdef class Chains:
     cpdef int walk(self, Py_ssize_t place, bint ended)
     cpdef long long before(self)
     cpdef list rest(self)
+    cpdef long long first_offset(self, long long default)
+    cpdef object replay(self, tuple piece, Packet packet, Source source, Half half)
     cdef long long _make_room(self)
     cdef bint _try(self, Py_ssize_t place, bint ended)
     cdef bint _may_begin(self, Py_ssize_t place)

@@ -10,7 +10,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from analyzer import limits
-from analyzer.records import MISSING, Moment
+from analyzer.records import Half, Moment, Packet, Reader, Source
 
 if TYPE_CHECKING:
     import cython
@@ -31,6 +31,7 @@ TEXT_LOOKED_AT = 2048  # bytes of a frame's text that are looked at
 LIMIT = limits.SEARCHED_BYTES
 
 Piece = tuple[int, int, int, Moment | None, bool]  # start, stop, stream offset, its moment (None: missing), cut
+Rest = tuple[bytes, int, Moment | None, int, bool]  # content, stream offset, its moment (None: missing), size, cut
 
 
 def bits(number: cython.Py_ssize_t) -> cython.int:
@@ -395,19 +396,37 @@ class Chains:
                 total += min(stop, self.begins) - start
         return total
 
-    def lost_before(self) -> cython.longlong:
-        """All bytes before the place where frames begin, captured or not."""
-        return self.begins if self.begins >= 0 else MISSING
+    def first_offset(self, default: cython.longlong) -> cython.longlong:
+        """Stream offset of the first byte that is kept; `default` when there is none."""
+        return self.pieces[0][2] if self.pieces else default
 
-    def rest(self) -> list[tuple[bytes, int, Moment | None, int, bool]]:
-        """What there is from the place where frames begin: (bytes, stream offset, moment, missing bytes, cut)."""
-        result: list[tuple[bytes, int, Moment | None, int, bool]] = []
+    def rest(self) -> list[Rest]:
+        """What there is from the place where frames begin."""
+        result: list[Rest] = []
         for start, stop, offset, moment, cut in self.pieces:
             if stop <= self.begins:
                 continue
             at = max(start, self.begins)
-            if moment is None:
-                result.append((b"", offset + at - start, None, stop - at, cut))
-            else:
-                result.append((bytes(self.content[at:stop]), offset + at - start, moment, 0, False))
+            content = b"" if moment is None else bytes(self.content[at:stop])
+            result.append((content, offset + at - start, moment, stop - at, cut))
         return result
+
+    def replay(self, piece: Rest, packet: Packet, source: Source, half: Half) -> None:
+        """Hand a piece of the rest to who reads the source now, as it came."""
+        content, offset, moment, size, cut = piece
+        reader: Reader = source.reader  # type: ignore[assignment]  # whoever replays has put one in place
+        data: cython.const[cython.uchar][::1] = packet.data
+        before: cython.longlong = source.offset
+        now: Moment = Moment(packet, half)
+        source.offset = offset
+        try:
+            if moment is None:
+                reader.gap(size, cut)
+            else:
+                moment.recall(packet, half, True)
+                packet.data = content
+                reader.data(0, size)
+        finally:
+            packet.data = data
+            source.offset = before
+            now.recall(packet, half, True)

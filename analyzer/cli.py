@@ -151,6 +151,8 @@ def _parser() -> argparse.ArgumentParser:
     add("--since", metavar="TIME", type=_time, help="only packets from this time on (ISO 8601; UTC unless it says)")
     add("--until", metavar="TIME", type=_time, help="only packets up to this time")
     add("--points", choices=("merge", "separate"), help="take files as one point of capture, or each as its own")
+    add("--websocket-port", metavar="PORT", type=_port, action="append", default=[], help="connections to this TCP "
+        "port are WebSockets even without a handshake; repeatable")  # fmt: skip
     add("--no-progress", action="store_true", help="no progress bar")
     add("--version", action="version", version=f"wsclose {analyzer.__version__}")
     return parser
@@ -160,6 +162,13 @@ def _whole(text: str) -> int:
     if not (text.isascii() and text.isdigit() and len(text) < 19):
         raise argparse.ArgumentTypeError(f"{text[:30]!r} is no whole number that fits")
     return int(text)
+
+
+def _port(text: str) -> int:
+    port = _whole(text)
+    if not 0 < port < 65536:
+        raise argparse.ArgumentTypeError(f"{text!r} is no TCP port")
+    return port
 
 
 def _time(text: str) -> int:
@@ -393,6 +402,7 @@ def _analyzed(request: Request, tables: Sequence[str], chunk: Any = None) -> Any
             since=options.since,
             until=options.until,
             points=options.points,
+            websocket_ports=options.websocket_port,
             progress=bar,
             chunk=chunk,
         )

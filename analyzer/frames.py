@@ -219,8 +219,6 @@ class FrameReader(Reader):
         """Read on where a chain was found to begin."""
         chains: Chains = self.chains  # type: ignore[assignment]
         side: Side = self.side
-        source: Source = self.source
-        packet: Packet = self.packet
         side.broken = False
         side.resyncs += 1
         if not chains.borne_out:
@@ -229,19 +227,8 @@ class FrameReader(Reader):
         if self.lost + chains.begins >= SMALLEST_CLOSE[side.is_client]:
             side.may_hide_close = True
         self.chains = None
-        now = packet.data, source.offset, Moment(packet, side.half)
-        try:
-            for content, offset, moment, size, cut in chains.rest():
-                source.offset = offset
-                if moment is None:
-                    self.gap(size, cut)
-                    continue
-                moment.recall(packet, side.half, True)
-                packet.data = content
-                self.data(0, len(content))
-        finally:
-            packet.data, source.offset = now[0], now[1]
-            now[2].recall(packet, side.half, True)
+        for piece in chains.rest():
+            chains.replay(piece, self.packet, self.source, side.half)
 
     def _account_unfinished(self) -> None:
         """Bytes of a frame that never became complete: read all the same."""

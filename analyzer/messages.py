@@ -31,6 +31,7 @@ if TYPE_CHECKING:
 CONTINUATION, TEXT, BINARY, CLOSE, PING, PONG = 0, 1, 2, 8, 9, 10
 IGNORED, DATA = -1, 100  # what becomes of a payload, beside the control opcodes
 
+WRAP, HALF_WRAP = 1 << 32, 1 << 31  # of sequence numbers (RFC 9293 3.4)
 WINDOW = 32768  # bytes that DEFLATE may refer back to (RFC 1951)
 TAIL = b"\x00\x00\xff\xff"
 """What a sender removes from the end of every compressed message (RFC 7692 7.2.1)."""
@@ -322,8 +323,13 @@ class MessageReader(FramePayloadReader):
             close.after_peer_fin = theirs.finished
             close.after_peer_reset = theirs.was_reset
             if half.acknowledges and theirs.known:
-                beyond = (half.acknowledgment - theirs.next) & 0xFFFFFFFF
-                close.acknowledged = theirs.offset + (beyond if beyond < 1 << 31 else beyond - (1 << 32))
+                beyond: cython.longlong = half.acknowledgment
+                beyond -= theirs.next
+                if beyond >= HALF_WRAP:
+                    beyond -= WRAP
+                elif beyond < -HALF_WRAP:
+                    beyond += WRAP
+                close.acknowledged = theirs.offset + beyond
         if side.closes is None:
             side.closes = []
         if len(side.closes) < limits.CLOSES_KEPT:
