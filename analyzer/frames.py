@@ -220,9 +220,9 @@ class FrameReader(Reader):
         chains: Chains = self.chains  # type: ignore[assignment]
         side: Side = self.side
         side.broken = False
-        side.resyncs += 1
-        if not chains.borne_out:
-            side.weak_resyncs += 1
+        if side.frames or self.lost:  # else the capture began within a frame
+            side.resyncs += 1
+            side.weak_resyncs += not chains.borne_out
         side.unread_bytes += chains.before()
         if self.lost + chains.begins >= SMALLEST_CLOSE[side.is_client]:
             side.may_hide_close = True

@@ -55,6 +55,8 @@ class Outcome:
         self.client_code = self.server_code = self.client_saw = self.server_saw = MISSING
         self.unanswered_pings = self.ping_rtt_median = self.ping_rtt_max = MISSING
         self.retransmissions = self.lost_bytes = MISSING
+        self.resyncs = 0
+        self.resync_confidence: str | None = None
         self.client_reason: str | None = None
         self.server_reason: str | None = None
         self.close_initiator: str | None = None
@@ -390,9 +392,15 @@ def _unanswered(side: Side, judged_until: cython.longlong) -> cython.longlong:
 
 
 def _repairs(outcome: Outcome) -> None:
-    """Retransmissions, and bytes acknowledged but never captured; MISSING where a direction was not captured."""
+    """Retransmissions, and bytes acknowledged but never captured; MISSING where a direction was not captured. How often
+    frames were found again after missing bytes, and how surely."""
+    client: Side = outcome.client
+    server: Side = outcome.server
     flow: Flow = outcome.flow
     outcome.retransmissions = outcome.lost_bytes = MISSING
     if flow.low.packets and flow.high.packets:
         outcome.retransmissions = flow.low.retransmissions + flow.high.retransmissions
         outcome.lost_bytes = flow.low.lost_bytes + flow.high.lost_bytes
+    outcome.resyncs = client.resyncs + server.resyncs
+    if outcome.resyncs:
+        outcome.resync_confidence = "low" if client.weak_resyncs or server.weak_resyncs else "high"

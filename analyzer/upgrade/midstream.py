@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Any
 from analyzer import limits
 from analyzer.chains import Chains
 from analyzer.records import Connection, Flow, Half, Moment, Packet, Reader, Side, Source
-from analyzer.upgrade.heads import ANSWER, REQUEST, look
+from analyzer.upgrade.heads import ANSWER, REQUEST, UNDECIDED, look
 
 if TYPE_CHECKING:
     from analyzer.upgrade.http1 import Openings
@@ -31,6 +31,12 @@ def is_http(text: bytes) -> bool:
     """Do the bytes begin a head of HTTP/1.1, beyond doubt? Text of a message may look like a method."""
     kind = look(text)
     return kind == ANSWER or (kind == REQUEST and (b" HTTP/1." in text or text.startswith(b"GET /")))
+
+
+def may_become_http(text: bytes) -> bool:
+    """Are the bytes too few to tell?"""
+    kind = look(text)
+    return kind == UNDECIDED or (kind == REQUEST and len(text) < LOOK and b"\n" not in text)
 
 
 def is_tls_record(text: bytes) -> bool:
@@ -55,38 +61,47 @@ class Watcher(Reader):
     """One direction of a flow that may be a WebSocket.
 
     other_bytes: bytes that turned out to be no frames', once HTTP is read; seen: bytes looked at. place: where its
-    frames begin, -1 while that is not known; weight, frames, masks, text, opcodes: of the chain there.
+    frames begin, -1 while that is not known; weight, frames, masks, text, opcodes: of the chain there; certain: it is
+    enough by itself. head: where a head of HTTP/1.1 may begin, -1 if none may. exhausted: so many bytes were seen that
+    no more are wanted; hopeless: of either direction, so only a head of HTTP/1.1 is waited for.
     """
 
     def __init__(self, midstream: Midstream, packet: Packet, source: Source, half: Half) -> None:
         self.midstream, self.packet, self.source, self.half = midstream, packet, source, half
         self.chains = Chains(-1, True)
         self.other_bytes = self.seen = self.weight = self.frames = self.masks = self.text = self.opcodes = 0
-        self.place = -1
-        self.certain = self.exhausted = False
+        self.place = self.head = -1
+        self.certain = self.exhausted = self.hopeless = False
         self.ended: int | None = None
         source.reader = self
 
     def data(self, start: int, stop: int) -> None:
-        first = bytes(self.packet.data[start : min(stop, start + LOOK)])
-        if 65 <= first[0] <= 90 and is_http(first):
-            self.midstream.meet_http(self, start, stop)
-            return
+        chains, packet = self.chains, self.packet
+        if self.hopeless and self.head < 0:
+            chains.forget()
+        at = len(chains.content)
+        chains.add(packet.data, start, stop, self.source.offset, Moment(packet, self.half))
         self.seen += stop - start
-        if self.exhausted:
-            return
-        moment = Moment(self.packet, self.half)
-        self.chains.add(self.packet.data, start, stop, self.source.offset, moment)
-        self._weigh(False)
-        self.midstream.decide()
+        if self.head < 0 and 65 <= packet.data[start] <= 90:
+            self.head = at
+        if self.head >= 0:
+            text = bytes(chains.content[self.head : self.head + LOOK])
+            if is_http(text):
+                self.midstream.meet_http(self)
+                return
+            self.head = self.head if may_become_http(text) else -1
+        if not self.hopeless:
+            self._weigh(False)
+            self.midstream.decide()
 
     def gap(self, size: int, cut: bool) -> None:
-        if not self.exhausted:
+        self.head = -1
+        if not self.hopeless:
             self.chains.missing(size, self.source.offset, cut)
 
     def end(self, how: int) -> None:
         self.ended = how
-        if not self.exhausted:
+        if not self.hopeless:
             self._weigh(True)
             self.midstream.decide()
 
@@ -107,12 +122,6 @@ class Watcher(Reader):
             self.text, self.opcodes = chains.text, chains.opcodes
         else:
             self.weight = self.frames = 0
-
-    def give_up(self) -> None:
-        """No chain is looked for any more."""
-        self.exhausted = True
-        self.weight = self.frames = 0
-        self.chains.forget()
 
     def stands_alone(self) -> bool:
         """Is its chain enough where the other direction was not captured?"""
@@ -141,15 +150,16 @@ class Midstream:
             if other.half.captured_bytes == 0 and watcher.stands_alone():
                 self.accept(watcher if watcher.masks else other)
                 return
-            if watcher.seen > BOUND and not watcher.exhausted:
-                watcher.give_up()
-                watcher.source.skip = EVERYTHING
-        if low.exhausted and high.exhausted:
+            if watcher.seen > (2 * BOUND if watcher.certain else BOUND) and not watcher.exhausted:
+                self.lose_hope(watcher)
+
+    def lose_hope(self, watcher: Watcher) -> None:
+        """So much of a direction was seen that it is no WebSocket. The other one may yet ask for one."""
+        watcher.exhausted = self.low.hopeless = self.high.hopeless = True
+        watcher.source.skip = EVERYTHING
+        watcher.chains.forget()
+        if self.low.exhausted and self.high.exhausted:
             self.give_up()
-        elif (low.exhausted or high.exhausted) and not (low.certain and high.certain):
-            for watcher in (low, high):
-                if not watcher.exhausted:
-                    watcher.chains.forget()
 
     def give_up(self) -> None:
         """It is no WebSocket, and none comes."""
@@ -159,17 +169,20 @@ class Midstream:
             watcher.source.skip = EVERYTHING
         self.flow.opening = None
 
-    def meet_http(self, watcher: Watcher, start: int, stop: int) -> None:
-        """A head of HTTP/1.1 begins: a handshake may come, in its own reader."""
-        for each in (self.low, self.high):
-            each.source.skip = 0
-        opening: Any = self.openings.read_http(self.flow, self.low.source, self.high.source)
-        for each, direction in ((self.low, opening.low), (self.high, opening.high)):
+    def meet_http(self, watcher: Watcher) -> None:
+        """A head of HTTP/1.1 begins in a direction: a handshake may come, in readers of its own."""
+        low, high = self.low, self.high
+        watcher.chains.begins = watcher.head
+        rest = watcher.chains.rest()
+        watcher.seen -= sum(len(piece[0]) for piece in rest)
+        low.source.skip = high.source.skip = 0
+        opening: Any = self.openings.read_http(self.flow, low.source, high.source)
+        for each, direction in ((low, opening.low), (high, opening.high)):
             direction.other_bytes += each.seen
-            direction.gap(0, False)
-        reader = watcher.source.reader
-        assert reader is not None
-        reader.data(start, stop)
+            if low.seen or high.seen:
+                direction.gap(0, False)
+        for piece in rest:
+            watcher.chains.replay(piece, self.openings.packet, watcher.source, watcher.half)
 
     def accept(self, client: Watcher) -> None:
         """It is a WebSocket: both directions are frames, from where their chains begin."""
