@@ -21,6 +21,7 @@ HOT = (
     "frames",
     "messages",
     "outcome",
+    "ledger",
 )
 CHECKS = {
     "boundscheck": True,

@@ -52,7 +52,7 @@ class FrameReader(Reader):
         self.side = side
         self.frame_in_hand = frame
         self.payloads = payloads
-        self.header = bytearray(14)
+        self.header: bytearray | None = None  # made when a header comes in pieces
         self.header_held = 0
         self.in_payload = False
         self.remaining = 0
@@ -100,15 +100,18 @@ class FrameReader(Reader):
     def _hold_header(self, at: cython.Py_ssize_t, stop: cython.Py_ssize_t) -> cython.Py_ssize_t:
         """Gather a header that came in pieces; begin its frame when it is whole. Returns where its bytes end."""
         data: cython.const[cython.uchar][::1] = self.packet.data
-        needed: cython.int = header_size(self.header[1]) if self.header_held >= 2 else 2
+        if self.header is None:
+            self.header = bytearray(14)
+        header: bytearray = self.header
+        needed: cython.int = header_size(header[1]) if self.header_held >= 2 else 2
         while at < stop and self.header_held < needed:
-            self.header[self.header_held] = data[at]
+            header[self.header_held] = data[at]
             self.header_held += 1
             at += 1
             if self.header_held == 2:
-                needed = header_size(self.header[1])
+                needed = header_size(header[1])
         if self.header_held >= 2 and self.header_held == needed:
-            self.packet.data = self.header
+            self.packet.data = header
             try:
                 self._begin(0, needed)
             finally:

@@ -17,8 +17,10 @@ from analyzer.records import (
     MISSING,
     NO_TIME,
     Close,
+    Connection,
     Frame,
     FramePayloadReader,
+    Half,
     Message,
     Observer,
     Packet,
@@ -72,7 +74,7 @@ class MessageReader(FramePayloadReader):
         self.decoder: Any = None
         self.inflater: Any = None
         self.chunks: list[bytes] | None = None
-        self.control = bytearray()
+        self.control = b""
         self.control_whole = True
 
     def begin(self) -> None:
@@ -89,7 +91,7 @@ class MessageReader(FramePayloadReader):
             frame.message = self.message.number
         elif opcode == CLOSE or opcode == PING or opcode == PONG:
             self.kind = opcode
-            self.control.clear()
+            self.control = b""
             self.control_whole = True
         else:
             self.kind = IGNORED
@@ -304,10 +306,15 @@ class MessageReader(FramePayloadReader):
 
     def _complete_close(self) -> None:
         """RFC 6455 5.5.1: an optional code of two bytes, then a reason."""
-        side, frame = self.side, self.frame
-        connection, peer = side.connection, self.side.peer
-        close = Close(side)
-        body = bytes(self.control)
+        side: Side = self.side
+        frame: Frame = self.frame
+        connection: Connection = side.connection
+        peer: Side = side.peer
+        close: Close = Close(side)
+        body: bytes = self.control
+        half: Half | None = side.half
+        theirs: Half
+        beyond: cython.longlong
         close.size = frame.length
         close.cut = len(body) < close.size
         if len(body) >= 2:
@@ -317,13 +324,12 @@ class MessageReader(FramePayloadReader):
             close.code = MISSING
         close.time, close.packet, close.file = frame.time, frame.packet, frame.file
         close.begin, close.end = frame.begin, frame.finish
-        half = side.half
         if half is not None:
             theirs = peer.half
             close.after_peer_fin = theirs.finished
             close.after_peer_reset = theirs.was_reset
             if half.acknowledges and theirs.known:
-                beyond: cython.longlong = half.acknowledgment
+                beyond = half.acknowledgment
                 beyond -= theirs.next
                 if beyond >= HALF_WRAP:
                     beyond -= WRAP
@@ -338,7 +344,7 @@ class MessageReader(FramePayloadReader):
         connection.begin_ending(frame.time)
 
     def _complete_ping(self) -> None:
-        side = self.side
+        side: Side = self.side
         side.pings += 1
         if side.outstanding_pings is None:
             side.outstanding_pings = []
@@ -346,15 +352,16 @@ class MessageReader(FramePayloadReader):
             del side.outstanding_pings[0]
             side.unanswered_pings += 1
         if self.control_whole:
-            side.outstanding_pings.append((self.frame.time, bytes(self.control)))
+            side.outstanding_pings.append((self.frame.time, self.control))
 
     def _complete_pong(self) -> None:
         """A Pong answers the latest Ping with its bytes and all earlier ones of that side (RFC 6455 5.5.3)."""
-        peer = self.side.peer
-        pings = peer.outstanding_pings
+        peer: Side = self.side.peer
+        pings: list[tuple[int, bytes]] | None = peer.outstanding_pings
         if not pings or not self.control_whole:
             return
-        body = bytes(self.control)
+        body: bytes = self.control
+        index: cython.Py_ssize_t
         for index in range(len(pings) - 1, -1, -1):
             if pings[index][1] == body:
                 if peer.round_trips is None:
