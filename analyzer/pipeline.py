@@ -52,8 +52,9 @@ Progress = Callable[[int, int | None], None]
 class Options:
     """What of the captures is read, and how.
 
-    since, until: nanoseconds since 1970 UTC, both inclusive; points: "merge", "separate" or None to tell by the files.
-    keylogs: texts of key logs (RFC 9850).
+    since, until: nanoseconds since 1970 UTC, both inclusive; points: "merge", "separate" or None to tell by the files;
+    websocket_ports: servers' ports where what begins as no other protocol is WebSocket frames; keylogs: texts of key
+    logs (RFC 9850).
     """
 
     since: int | None = None
@@ -61,6 +62,7 @@ class Options:
     points: str | None = None
     progress: Progress | None = None
     keylogs: tuple[bytes, ...] = ()
+    websocket_ports: frozenset[int] = frozenset()
 
 
 @dataclass
@@ -89,7 +91,7 @@ class Pipeline:
         self.account = Account()
         self.connections = 0
         self.bytes = ByteLedger()
-        self.openings = Openings(self.packet, self._accept, self._recognised)
+        self.openings = Openings(self.packet, self._accept, self._recognised, options.websocket_ports)
         self.openings.layers[HTTP_2] = self._http2
         self.openings.layers[TLS] = self._tls
         self._secrets: Secrets | None = None

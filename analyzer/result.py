@@ -56,6 +56,7 @@ def analyze(
     until: int | str | datetime | None = None,
     points: str | None = None,
     keylog: Any = None,
+    websocket_ports: Iterable[int] = (),
     progress: Progress | None = None,
     chunk: Chunk | None = None,
 ) -> Result:
@@ -68,20 +69,29 @@ def analyze(
     1970 UTC, ISO 8601 text or datetime, without a zone UTC. points: "merge" takes all files as one point of
     capture, "separate" each as its own; None tells by what they hold. keylog: path, or list of paths, of TLS key
     logs (RFC 9850; what a program writes for SSLKEYLOGFILE); without it that environment variable is heeded; secrets
-    in pcapng files are always used. progress(bytes read, bytes in all or None).
+    in pcapng files are always used. websocket_ports: TCP ports of servers whose connections are WebSockets even where
+    no handshake is in the capture (others are recognised by their frames). progress(bytes read, bytes in all or None).
     chunk(table, DataFrame) is given frames, messages and closes in pieces as they are seen; they are then not kept.
 
-    Raises CannotRead when no input or a key log can't be read, ValueError for an unknown table or time.
+    Raises CannotRead when no input or a key log can't be read, ValueError for an unknown table, time or port.
     """
     from analyzer.schema import TABLES
 
     asked = frozenset(tables)
     if unknown := sorted(asked - set(TABLES)):
         raise ValueError(f"no table called {unknown[0]!r}; there are {', '.join(TABLES)}")
-    options = Options(_nanoseconds(since), _nanoseconds(until), points, progress, read_keylogs(keylog))
+    span = _nanoseconds(since), _nanoseconds(until)
+    options = Options(*span, points, progress, read_keylogs(keylog), _ports(websocket_ports))
     result = Result(resolve(inputs), options)
     result._read(asked | {"ledger"}, chunk)
     return result
+
+
+def _ports(ports: Iterable[int]) -> frozenset[int]:
+    found = frozenset(ports)
+    if wrong := sorted(port for port in found if not 0 < port < 65536):
+        raise ValueError(f"{wrong[0]} is no TCP port")
+    return found
 
 
 def _nanoseconds(time: int | str | datetime | None) -> int | None:

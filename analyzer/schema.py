@@ -288,6 +288,7 @@ CONNECTIONS = (
     Column("clean", BOOLEAN, "True for clean, False for unanswered-close and dropped", "clean"),
     Column("retransmissions", INTEGER, "TCP segments sent again, both directions", "retransmissions"),
     Column("lost_bytes", INTEGER, "bytes acknowledged but never captured, both directions", "lost_bytes"),
+    Column("resyncs", INTEGER, "times that frames were found again after missing bytes, both directions", "resyncs"),
     Column("complete", BOOLEAN, "seen from the SYN to the end with no byte missing", "complete"),
     Column(
         "client_basis",
@@ -324,6 +325,14 @@ CONNECTIONS = (
         "observed: who ended TLS with close_notify (RFC 8446 6.1)",
         "close_notify",
         values=words("client", "server", "both"),
+    ),
+    Column(
+        "resync_confidence",
+        CATEGORY,
+        "how sure the least sure resync is: high (at least three frames in a row show it), low (fewer, which end where "
+        "the stream does); missing without one",
+        "resync_confidence",
+        values=words("high", "low"),
     ),
 )
 
@@ -422,7 +431,7 @@ LEDGER_MEANINGS = {
     "RST_STREAM",
     ("byte", "unaccounted"): "in no other cell: a defect of wsclose, please report it",
     ("byte", "conflicting"): "of the duplicates those that differ from the copy kept; in no sum",
-    ("byte", "skipped"): "captured after missing bytes, where frames could not be told any more",
+    ("byte", "skipped"): "captured after missing bytes, before frames were found again",
     ("byte", "truncated record"): "of the record in which a file ends, not read as a packet; in no sum",
     ("byte", "lost"): "acknowledged by the other side, never captured; in no sum",
     ("byte", "cut by snaplen"): "on the wire, cut off by the snapshot length; in no sum",
