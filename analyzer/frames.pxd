@@ -1,4 +1,4 @@
-from analyzer.records cimport Frame, FramePayloadReader, Packet, Reader, Side, Source
+from analyzer.records cimport Connection, Frame, FramePayloadReader, Packet, Reader, Side, Source
 
 cdef class FrameReader(Reader):
     cdef Packet packet
@@ -6,17 +6,18 @@ cdef class FrameReader(Reader):
     cdef Side side
     cdef readonly Frame frame_in_hand
     cdef FramePayloadReader payloads
-    cdef unsigned char[::1] header
+    cdef bytearray header
     cdef int header_held
     cdef bint in_payload
     cdef unsigned long long remaining
     cdef long long base
-    cpdef void data(self, Py_ssize_t start, Py_ssize_t stop)
-    cpdef void gap(self, long long size, bint cut)
-    cpdef void end(self, int how)
+    cpdef object data(self, Py_ssize_t start, Py_ssize_t stop)
+    cpdef object gap(self, long long size, bint cut)
+    cpdef object end(self, int how)
     cdef Py_ssize_t _hold_header(self, Py_ssize_t at, Py_ssize_t stop)
-    cdef void _begin(self, Py_ssize_t at, int size)
-    cdef void _complete(self, long long offset)
-    cdef void _give_up(self)
+    cdef object _begin(self, Py_ssize_t at, int size)
+    cdef object _complete(self, long long offset)
+    cdef object _give_up(self)
+    cdef object _account_unfinished(self)
 
 cdef int header_size(int second) noexcept

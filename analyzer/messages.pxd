@@ -1,4 +1,4 @@
-from analyzer.records cimport Close, Connection, Frame, FramePayloadReader, Message, Observer, Packet, Side
+from analyzer.records cimport Close, Connection, Frame, FramePayloadReader, Half, Message, Observer, Packet, Side
 
 cdef class MessageReader(FramePayloadReader):
     cdef Packet packet
@@ -12,18 +12,25 @@ cdef class MessageReader(FramePayloadReader):
     cdef bint in_message, whole, reserved, checks_text, text_fails, gathers
     cdef object decoder, inflater
     cdef list chunks
-    cdef bytearray control
+    cdef bytes control
     cdef bint control_whole
-    cpdef void begin(self)
-    cpdef void payload(self, Py_ssize_t start, Py_ssize_t stop)
-    cpdef void missing(self, long long size)
-    cpdef void complete(self)
-    cpdef void give_up(self)
-    cdef void _begin_message(self)
-    cdef void _check_text(self, Py_ssize_t start, Py_ssize_t stop)
+    cpdef object begin(self)
+    cpdef object payload(self, Py_ssize_t start, Py_ssize_t stop)
+    cpdef object missing(self, long long size)
+    cpdef object complete(self)
+    cpdef object give_up(self)
+    cdef object _begin_message(self)
+    cdef object _check_text(self, Py_ssize_t start, Py_ssize_t stop)
     cdef bint _is_ascii(self, Py_ssize_t start, Py_ssize_t stop)
     cdef bytes _unmasked(self, Py_ssize_t start, Py_ssize_t stop)
-    cdef void _complete_message(self)
-    cdef void _abandon_message(self)
+    cdef object _complete_message(self)
+    cdef object _abandon_message(self)
+    cdef object _finish_text(self)
+    cdef long long _inflate(self)
+    cdef object _lose_context(self)
+    cdef object _count_declared(self)
+    cdef object _complete_close(self)
+    cdef object _complete_ping(self)
+    cdef object _complete_pong(self)
 
 cdef int CONTINUATION, TEXT, BINARY, CLOSE, PING, PONG, IGNORED, DATA

@@ -17,8 +17,10 @@ from analyzer.records import (
     MISSING,
     NO_TIME,
     Close,
+    Connection,
     Frame,
     FramePayloadReader,
+    Half,
     Message,
     Observer,
     Packet,
@@ -71,10 +73,10 @@ class MessageReader(FramePayloadReader):
         self.decoder: Any = None
         self.inflater: Any = None
         self.chunks: list[bytes] | None = None
-        self.control = bytearray()
+        self.control = b""
         self.control_whole = True
 
-    def begin(self) -> cython.void:
+    def begin(self) -> None:
         frame: Frame = self.frame
         opcode: cython.int = frame.opcode
         self.position = 0
@@ -88,12 +90,12 @@ class MessageReader(FramePayloadReader):
             frame.message = self.message.number
         elif opcode == CLOSE or opcode == PING or opcode == PONG:
             self.kind = opcode
-            self.control.clear()
+            self.control = b""
             self.control_whole = True
         else:
             self.kind = IGNORED
 
-    def _begin_message(self) -> cython.void:
+    def _begin_message(self) -> None:
         message: Message = self.message
         frame: Frame = self.frame
         self.in_message = True
@@ -111,7 +113,7 @@ class MessageReader(FramePayloadReader):
         if self.gathers:
             self.chunks = []
 
-    def payload(self, start: cython.Py_ssize_t, stop: cython.Py_ssize_t) -> cython.void:
+    def payload(self, start: cython.Py_ssize_t, stop: cython.Py_ssize_t) -> None:
         size: cython.longlong = stop - start
         if self.kind == DATA:
             if self.gathers and self.body < self.compressed_limit:
@@ -124,7 +126,7 @@ class MessageReader(FramePayloadReader):
             self.control += self._unmasked(start, stop)
         self.position += size
 
-    def missing(self, size: cython.longlong) -> cython.void:
+    def missing(self, size: cython.longlong) -> None:
         self.position += size
         if self.kind == DATA:
             self.body += size
@@ -162,7 +164,7 @@ class MessageReader(FramePayloadReader):
             shift = shift - 8 if shift else 24
         return odd & 128 == 0
 
-    def _check_text(self, start: cython.Py_ssize_t, stop: cython.Py_ssize_t) -> cython.void:
+    def _check_text(self, start: cython.Py_ssize_t, stop: cython.Py_ssize_t) -> None:
         """Go on checking that the whole message is UTF-8 (RFC 6455 5.6, 8.1)."""
         if self.decoder is None:
             if stop - start <= 64:  # calling a library costs as much as looking at so many bytes in place
@@ -177,7 +179,7 @@ class MessageReader(FramePayloadReader):
             self.text_fails = True
             self.checks_text = False
 
-    def complete(self) -> cython.void:
+    def complete(self) -> None:
         frame: Frame = self.frame
         message: Message = self.message
         if self.kind == DATA:
@@ -199,7 +201,7 @@ class MessageReader(FramePayloadReader):
         elif self.kind == PONG:
             self._complete_pong()
 
-    def _complete_message(self) -> cython.void:
+    def _complete_message(self) -> None:
         message: Message = self.message
         side: Side = self.side
         size: cython.longlong = self.body
@@ -267,7 +269,7 @@ class MessageReader(FramePayloadReader):
         """What later messages refer back to is not known; without context takeover each begins anew."""
         self.inflater = False if self.side.takeover else None
 
-    def _abandon_message(self) -> cython.void:
+    def _abandon_message(self) -> None:
         """The message under way never became complete."""
         message: Message = self.message
         self.in_message = False
@@ -284,7 +286,7 @@ class MessageReader(FramePayloadReader):
             self.observer.message(message)
         message.number += 1
 
-    def give_up(self) -> cython.void:
+    def give_up(self) -> None:
         if self.in_message:
             if self.kind == DATA and self.frame.length > self.position and self.position >= 0:
                 self._count_declared()
@@ -300,10 +302,16 @@ class MessageReader(FramePayloadReader):
 
     def _complete_close(self) -> None:
         """RFC 6455 5.5.1: an optional code of two bytes, then a reason."""
-        side, frame = self.side, self.frame
-        connection, peer = side.connection, self.side.peer
-        close = Close(side)
-        body = bytes(self.control)
+        side: Side = self.side
+        frame: Frame = self.frame
+        connection: Connection = side.connection
+        peer: Side = side.peer
+        close: Close = Close(side)
+        body: bytes = self.control
+        half: Half | None = side.half
+        theirs: Half
+        begin: cython.longlong
+        beyond: cython.longlong
         close.size = frame.length
         close.cut = len(body) < close.size
         if len(body) >= 2:
@@ -313,14 +321,15 @@ class MessageReader(FramePayloadReader):
             close.code = MISSING
         close.time, close.packet, close.file = frame.time, frame.packet, frame.file
         close.begin, close.end = frame.begin, frame.finish
-        half = side.half
         if half is not None:
             theirs = peer.half
             close.after_peer_fin = theirs.finished
             close.after_peer_reset = theirs.was_reset
             if peer.closes and half.acknowledges:
-                begin = (theirs.next + peer.closes[0].begin - theirs.offset) & 0xFFFFFFFF
-                beyond = (half.acknowledgment - begin) & 0xFFFFFFFF
+                begin = peer.closes[0].begin - theirs.offset
+                begin = (begin + theirs.next) & 0xFFFFFFFF
+                beyond = half.acknowledgment
+                beyond = (beyond - begin) & 0xFFFFFFFF
                 close.peer_close_acknowledged = 0 < beyond < 1 << 31
         if side.closes is None:
             side.closes = []
@@ -333,7 +342,7 @@ class MessageReader(FramePayloadReader):
             connection.ending_last_server = connection.server.last_frame
 
     def _complete_ping(self) -> None:
-        side = self.side
+        side: Side = self.side
         side.pings += 1
         if side.outstanding_pings is None:
             side.outstanding_pings = []
@@ -341,15 +350,16 @@ class MessageReader(FramePayloadReader):
             del side.outstanding_pings[0]
             side.unanswered_pings += 1
         if self.control_whole:
-            side.outstanding_pings.append((self.frame.time, bytes(self.control)))
+            side.outstanding_pings.append((self.frame.time, self.control))
 
     def _complete_pong(self) -> None:
         """A Pong answers the latest Ping with its bytes and all earlier ones of that side (RFC 6455 5.5.3)."""
-        peer = self.side.peer
-        pings = peer.outstanding_pings
+        peer: Side = self.side.peer
+        pings: list[tuple[int, bytes]] | None = peer.outstanding_pings
         if not pings or not self.control_whole:
             return
-        body = bytes(self.control)
+        body: bytes = self.control
+        index: cython.Py_ssize_t
         for index in range(len(pings) - 1, -1, -1):
             if pings[index][1] == body:
                 if peer.round_trips is None:

@@ -86,7 +86,7 @@ class Streams(SegmentReader):
         self.other_packets = 0
         self._make_room()
 
-    def _make_room(self) -> cython.void:
+    def _make_room(self) -> None:
         size: cython.Py_ssize_t = self.table.capacity
         self.states = grown(self.states, "B", size)
         self.seen = grown(self.seen, "B", size)
@@ -98,7 +98,7 @@ class Streams(SegmentReader):
         self.first_file = grown(self.first_file, "i", size)
         self.live.extend([None] * (size - len(self.live)))
 
-    def segment(self) -> cython.void:
+    def segment(self) -> None:
         segment: Segment = self.in_hand
         table: FlowTable = self.table
         rest: cython.ulonglong
@@ -147,7 +147,7 @@ class Streams(SegmentReader):
         self._reset(index)
         return index
 
-    def _reset(self, index: cython.Py_ssize_t) -> cython.void:
+    def _reset(self, index: cython.Py_ssize_t) -> None:
         """Begin a flow anew at the packet in hand."""
         self.states[index] = LIGHT
         self.seen[index] = 0
@@ -162,7 +162,7 @@ class Streams(SegmentReader):
         self.live[index] = None
         self.table.remove(index)
 
-    def _light(self, index: cython.Py_ssize_t, forward: cython.bint) -> cython.void:
+    def _light(self, index: cython.Py_ssize_t, forward: cython.bint) -> None:
         """A segment of a flow that has had no payload.
 
         seen: bits 0 and 1 SYN of low and high, 2 and 3 who opened it, 4 and 5 FIN.
@@ -219,7 +219,7 @@ class Streams(SegmentReader):
         self.live[index] = flow
         return flow
 
-    def _ignored(self, index: cython.Py_ssize_t, forward: cython.bint) -> cython.void:
+    def _ignored(self, index: cython.Py_ssize_t, forward: cython.bint) -> None:
         """A segment of a flow that is no WebSocket. seen: bit 4 and 5 FIN of low and high."""
         segment: Segment = self.in_hand
         flags: cython.int = segment.flags
@@ -238,7 +238,7 @@ class Streams(SegmentReader):
         if flags & RST or self.seen[index] & 48 == 48:
             self._forget(index)
 
-    def _ignore(self, flow: Flow) -> cython.void:
+    def _ignore(self, flow: Flow) -> None:
         """Nothing can come of this flow: keep only that it is ignored."""
         index: cython.Py_ssize_t = flow.index
         self.other_packets += flow.packets
@@ -251,7 +251,7 @@ class Streams(SegmentReader):
         if flow.high.fin_time != NO_TIME:
             self.seen[index] |= 32
 
-    def _live(self, index: cython.Py_ssize_t, forward: cython.bint) -> cython.void:
+    def _live(self, index: cython.Py_ssize_t, forward: cython.bint) -> None:
         segment: Segment = self.in_hand
         packet: Packet = self.packet
         flow: Flow = self.live[index]
@@ -302,7 +302,7 @@ class Streams(SegmentReader):
         away: cython.longlong = difference(segment.sequence, half.next)
         return away > OUTSIDE or away < -OUTSIDE
 
-    def _payload(self, half: Half) -> cython.void:
+    def _payload(self, half: Half) -> None:
         """The payload of the segment in hand: in order, from before (again), or beyond a hole."""
         segment: Segment = self.in_hand
         start: cython.Py_ssize_t = segment.start
@@ -337,7 +337,9 @@ class Streams(SegmentReader):
         if half.held is not None:
             self._release(half)
 
-    def _hold_rest(self, half: Half, start: int, stop: int, length: int) -> None:
+    def _hold_rest(
+        self, half: Half, start: cython.Py_ssize_t, stop: cython.Py_ssize_t, length: cython.longlong
+    ) -> None:
         """Take bytes that are next in order up to what is held; the first copy of what is held stays."""
         room = half.held.first() - half.offset
         middle = min(start + room, stop)
@@ -352,7 +354,7 @@ class Streams(SegmentReader):
 
     def _take(
         self, half: Half, start: cython.Py_ssize_t, stop: cython.Py_ssize_t, length: cython.longlong
-    ) -> cython.void:
+    ) -> None:
         """Hand on bytes that are next in order: captured from start to stop, `length` on the wire."""
         half.next = advance(half.next, length)
         if stop > start:
@@ -361,7 +363,7 @@ class Streams(SegmentReader):
             half.cut_bytes += length - (stop - start)
             self._hand_gap(half, length - (stop - start), True)
 
-    def _hand(self, half: Half, start: cython.Py_ssize_t, stop: cython.Py_ssize_t) -> cython.void:
+    def _hand(self, half: Half, start: cython.Py_ssize_t, stop: cython.Py_ssize_t) -> None:
         take: cython.longlong = stop - start
         if half.finished:
             half.after_end_bytes += take
@@ -386,7 +388,7 @@ class Streams(SegmentReader):
         if half.reader is None and half.flow.connections is None and half.flow.index >= 0:
             self._ignore(half.flow)
 
-    def _open(self, half: Half, start: cython.Py_ssize_t, stop: cython.Py_ssize_t) -> bool:
+    def _open(self, half: Half, start: cython.Py_ssize_t, stop: cython.Py_ssize_t) -> cython.bint:
         """Have the first bytes of a flow looked at; say whether there is now a reader for them."""
         flow = half.flow
         if flow.index < 0:
@@ -397,16 +399,17 @@ class Streams(SegmentReader):
                 self._ignore(flow)
         return half.reader is not None
 
-    def _hand_gap(self, half: Half, size: int, cut: bool) -> None:
-        passed = min(half.skip, size)
+    def _hand_gap(self, half: Half, size: cython.longlong, cut: cython.bint) -> None:
+        passed: cython.longlong = min(half.skip, size)
         half.skip -= passed
         half.offset += passed
         if size > passed:
-            if half.reader is not None:
-                half.reader.gap(size - passed, cut)
+            reader: Reader | None = half.reader
+            if reader is not None:
+                reader.gap(size - passed, cut)
             half.offset += size - passed
 
-    def _hold(self, half: Half, ahead: int, length: int) -> None:
+    def _hold(self, half: Half, ahead: cython.longlong, length: cython.longlong) -> None:
         """Keep the payload in hand, which stands beyond a hole."""
         segment = self.in_hand
         data = bytes(self.packet.data[segment.start : segment.stop])
@@ -497,10 +500,12 @@ class Streams(SegmentReader):
         half.finished = True
         if flow.end_how == END_CAPTURE:
             flow.end_how, flow.end_by = END_FIN, half
-        if half.reader is not None:
-            half.reader.end(END_FIN)
+        reader: Reader | None = half.reader
+        if reader is not None:
+            reader.end(END_FIN)
         if half.peer.finished:
             self._end(flow, max(half.fin_time, half.peer.fin_time))
+            flow.low.reader = flow.high.reader = None  # nothing is read after both FINs, and the flow stays a while
 
     def _reset_by(self, flow: Flow, half: Half) -> None:
         if not half.was_reset:
@@ -508,11 +513,12 @@ class Streams(SegmentReader):
             half.reset_time = self.packet.time
         if flow.end_how == END_CAPTURE:
             flow.end_how, flow.end_by = END_RST, half
-        if half.reader is not None and not half.finished:
-            half.reader.end(END_RST)
+        reader: Reader | None = half.reader
+        if reader is not None and not half.finished:
+            reader.end(END_RST)
         self._end(flow, self.packet.time)
 
-    def _end(self, flow: Flow, time: int) -> None:
+    def _end(self, flow: Flow, time: cython.longlong) -> None:
         """Both FINs or an RST: the connection is over, late packets aside."""
         if flow.ended:
             return
@@ -535,9 +541,9 @@ class Streams(SegmentReader):
                 self._forget_ended(oldest)
 
     def _forget_ended(self, flow: Flow) -> None:
-        table = self.table
+        table: FlowTable = self.table
         kept = table.low_high, table.low_low, table.high_high, table.high_low, table.rest
-        index = flow.index
+        index: cython.Py_ssize_t = flow.index
         self._finish(flow)
         table.take_key(index)
         self._forget(index)
@@ -547,29 +553,34 @@ class Streams(SegmentReader):
         """Nothing more comes: holes are lost, readers are told, the flow is handed over."""
         flow.index = -1
         flow.watched_until = self.packet.time
-        packet = self.packet
+        packet: Packet = self.packet
+        low: Half = flow.low
+        high: Half = flow.high
         in_hand = packet.time, packet.number, packet.file
         packet.time, packet.number, packet.file = flow.last_time, flow.last_packet, flow.last_file
-        for half in (flow.low, flow.high):
-            while half.held:
-                self._lose(half)
-            self._lose_tail(half)
-            self._check_fin(flow, half)
-        for half in (flow.low, flow.high):
-            if half.reader is not None and not half.finished:
-                half.reader.end(END_CAPTURE)
+        self._settle(flow, low)
+        self._settle(flow, high)
+        _cut_short(low)
+        _cut_short(high)
         packet.time, packet.number, packet.file = in_hand
         if flow.connections is None:
             self.other_packets += flow.packets
             return
         self.websocket_packets += flow.packets
-        halves = (flow.low, flow.high)
-        flow.complete = flow.ended and all(h.syn and not h.lost_bytes and not h.cut_bytes for h in halves)
+        flow.complete = flow.ended and _is_whole(low) and _is_whole(high)
         self.finished(flow)
+
+    def _settle(self, flow: Flow, half: Half) -> None:
+        """What is still missing of a direction never comes."""
+        while half.held:
+            self._lose(half)
+        self._lose_tail(half)
+        self._check_fin(flow, half)
 
     def _lose_tail(self, half: Half) -> None:
         """Bytes after the last captured one that the peer acknowledged, or that stood before the FIN, are lost."""
-        peer = half.peer
+        peer: Half = half.peer
+        size: cython.longlong
         if half.fin_offset != MISSING:
             size = half.fin_offset - half.offset
         elif peer.acknowledges and half.known:
@@ -591,7 +602,19 @@ class Streams(SegmentReader):
                 self.other_packets += self.packets[index]
 
 
-def _synchronise(half: Half, initial: int) -> None:
+def _cut_short(half: Half) -> None:
+    """Tell the reader of a direction without a FIN that nothing more comes."""
+    reader: Reader | None = half.reader
+    if reader is not None and not half.finished:
+        reader.end(END_CAPTURE)
+
+
+def _is_whole(half: Half) -> cython.bint:
+    """The direction was captured from its SYN, with no byte missing."""
+    return half.syn and half.lost_bytes == 0 and half.cut_bytes == 0
+
+
+def _synchronise(half: Half, initial: cython.uint) -> None:
     """Set a half by its SYN."""
     half.syn = half.known = True
     half.initial = initial
