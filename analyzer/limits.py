@@ -73,3 +73,9 @@ RECONNECT_SECONDS = 600
 
 RECONNECTS_COMPARED = 100
 """Ended connections of clients that look alike among which a reconnect is judged; with more nothing is said of it."""
+
+SEARCHED_BYTES = 256 << 10
+"""Bytes of one direction kept after a hole until frames are found again: a chain of the larger usual frames fits."""
+
+MIDSTREAM_BYTES = 64 << 10
+"""Bytes of each direction of a connection that began before the capture in which a WebSocket is looked for."""

@@ -33,4 +33,5 @@ cdef class MessageReader(FramePayloadReader):
     cdef object _complete_ping(self)
     cdef object _complete_pong(self)
 
+cdef long long WRAP, HALF_WRAP
 cdef int CONTINUATION, TEXT, BINARY, CLOSE, PING, PONG, IGNORED, DATA

@@ -33,7 +33,7 @@ cdef class Streams(SegmentReader):
     cdef bint _open(self, Half half, Py_ssize_t start, Py_ssize_t stop)
     cdef object _hand_gap(self, Half half, long long size, bint cut)
     cdef object _hold(self, Half half, long long ahead, long long length)
-    cdef object _release(self, Half half)
+    cdef object _release(self, Half half, bint lost)
     cdef object _lose(self, Half half)
     cdef object _watch_hole(self, Flow flow, Half half)
     cdef object _check_fin(self, Flow flow, Half half)
