@@ -17,7 +17,7 @@ if TYPE_CHECKING:
     from analyzer.connection import ConnectionView
     from analyzer.tables import Rows, TextOf
 
-DEFAULT_TABLES = ("connections", "closes", "reconnects", "ledger")
+DEFAULT_TABLES = ("connections", "closes", "violations", "reconnects", "ledger")
 Chunk = Callable[[str, "pd.DataFrame"], None]
 
 
@@ -136,6 +136,11 @@ class Result:
     def messages(self) -> pd.DataFrame:
         """One row per data message (RFC 6455 5.4), fragments joined, inflated."""
         return self._table("messages")
+
+    @property
+    def violations(self) -> pd.DataFrame:
+        """One row per broken rule of RFC 6455 or RFC 7692: docs/rules.md."""
+        return self._table("violations")
 
     @property
     def reconnects(self) -> pd.DataFrame:
