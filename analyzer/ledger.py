@@ -86,7 +86,7 @@ def part(flow: Flow) -> None:
 
 def part_side(side: Side) -> None:
     """See part."""
-    side.connection = side.peer = side.source = side.half = side.closes = None  # type: ignore[assignment]
+    side.connection = side.peer = side.source = side.half = side.closes = side.judge = None  # type: ignore[assignment]
 
 
 def part_half(half: Half) -> None:

@@ -15,7 +15,7 @@ cdef class MessageReader(FramePayloadReader):
     cdef bytes control
     cdef bint control_whole, framing_known
     cdef object judge
-    cdef unsigned int last_key, last_step
+    cdef long long last_key, last_step
     cdef int keys
     cdef long long closes_seen
     cpdef object begin(self)

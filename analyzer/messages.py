@@ -126,8 +126,8 @@ class MessageReader(FramePayloadReader):
 
     def _look_at_key(self) -> None:
         """Masking keys that are zero, the same again, or count (RFC 6455 5.3)."""
-        key: cython.uint = self.frame.masking_key
-        step: cython.uint = (key - self.last_key) & 0xFFFFFFFF
+        key: cython.longlong = self.frame.masking_key
+        step: cython.longlong = (key - self.last_key) & 0xFFFFFFFF
         if key == 0 or (self.keys > 0 and (step == 0 or (self.keys > 1 and step == self.last_step))):
             self.judge.key("0" if key == 0 else "the same again" if step == 0 else "counting")
         self.last_key = key

@@ -342,7 +342,8 @@ class Connection:
 
     number: its row; recognised: the packet time at which it became certain. opening: handshake, midstream, refused,
     unanswered, encrypted. host ... offered_extensions: None where the handshake did not tell.
-    asked: what the answer to its request is judged by, until it is; violations: broken rules, MISSING while nothing was judged.
+    asked: what the answer to its request is judged by, until it is; violations: broken rules, MISSING while nothing was
+    judged.
     ending: time of the first event of its end (Close, FIN, RST, ...), with each side's last frame before it.
     ending_uncertain_client, ending_uncertain_server: that last frame is not known, bytes are missing after it.
     """

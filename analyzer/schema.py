@@ -1,8 +1,8 @@
 """The tables: every column's name, dtype, meaning and source, in order. A new column is a line here.
 
 A source is the dotted path of an attribute of the record that becomes the row (connections: outcome.Outcome; closes,
-frames, messages: records.Close, Frame, Message; violations: records.Violation; reconnects: reconnects.Reconnect; ledger: Count). Numbers and times
-are MISSING or NO_TIME and booleans negative where there is no value; anything else is None.
+frames, messages, violations: records.Close, Frame, Message, Violation; reconnects: reconnects.Reconnect; ledger: Count).
+Numbers and times are MISSING or NO_TIME and booleans negative where there is no value; anything else is None.
 """
 
 from __future__ import annotations
@@ -307,7 +307,12 @@ CONNECTIONS = (
     Column("last_packet", INTEGER, "number of its last packet, within last_file", "flow.last_packet"),
     Column("first_file", CATEGORY, "file of its first packet, when there are several", "flow.first_file"),
     Column("last_file", CATEGORY, "file of its last packet, when there are several", "flow.last_file"),
-    Column("violations", INTEGER, "rules broken, each time; missing when nothing could be judged", "connection.violations"),
+    Column(
+        "violations",
+        INTEGER,
+        "how often a rule was broken (docs/rules.md); missing when nothing could be judged",
+        "connection.violations",
+    ),
     Column(
         "resync_confidence",
         CATEGORY,

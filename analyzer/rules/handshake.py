@@ -97,7 +97,8 @@ def answer_fields(
     if "upgrade" not in (token.lower() for token in tokens(connection)):
         found.append(("H2", MUST, "Connection: Upgrade", str(connection)))
     if subprotocol is not None and subprotocol not in tokens(offered):
-        found.append(("H6", MUST, f"one of: {offered}" if offered else "no subprotocol, as none was offered", subprotocol))
+        expected = f"one of: {offered}" if offered else "no subprotocol, as none was offered"
+        found.append(("H6", MUST, expected, subprotocol))
     found += extensions.findings(agreed, extensions_offered)
     return tuple(found)
 
