@@ -78,7 +78,7 @@ class MessageReader(FramePayloadReader):
         self.chunks: list[bytes] | None = None
         self.control = b""
         self.control_whole = True
-        self.judge = side.judge
+        self.judge: Any = side.judge
         self.framing_known = side.connection.opening == "handshake"
         self.last_key = self.last_step = 0
         self.keys = 0

@@ -1,8 +1,8 @@
 """The tables: every column's name, dtype, meaning and source, in order. A new column is a line here.
 
 A source is the dotted path of an attribute of the record that becomes the row (connections: outcome.Outcome; closes,
-frames, messages, violations: records.Close, Frame, Message, Violation; reconnects: reconnects.Reconnect; ledger: Count).
-Numbers and times are MISSING or NO_TIME and booleans negative where there is no value; anything else is None.
+frames, messages, violations: records.Close, Frame, Message, Violation; reconnects: reconnects.Reconnect; ledger:
+Count). Numbers and times are MISSING or NO_TIME and booleans negative where there is no value; anything else is None.
 """
 
 from __future__ import annotations

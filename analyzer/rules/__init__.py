@@ -146,7 +146,7 @@ class SideJudge(Judge):
     @property
     def _unsure(self) -> bool:
         """These may be no frames: they were found again by the end of the stream alone."""
-        return self._side.weak_resyncs > 0
+        return bool(self._side.weak_resyncs > 0)
 
     def frame(self, frame: Frame, in_message: bool, framing_known: bool) -> None:
         side = self._side
@@ -192,5 +192,6 @@ def _extensions_known(connection: Connection) -> bool:
 def _first_end(connection: Connection) -> int:
     """The time of the first FIN or RST, else how far the capture goes."""
     halves = (connection.client.half, connection.server.half)
-    times = [time for half in halves for time in (half.fin_time, half.reset_time) if time != NO_TIME]
-    return min(times) if times else connection.flow.watched_until
+    times: list[int] = [time for half in halves for time in (half.fin_time, half.reset_time) if time != NO_TIME]
+    until: int = connection.flow.watched_until
+    return min(times) if times else until
