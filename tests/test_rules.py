@@ -62,9 +62,10 @@ def shake(
 ) -> Told:
     """One handshake, with changed fields."""
     told = Told()
-    rules = rules or Rules(Packet(), told)
+    rules = Rules(Packet(), told) if rules is None else rules
     talk = Talk()
     connection = talk.connection
+    connection.number = 0
     asked = fields(REQUEST | (request or {}))
     rules.request(connection, line, asked)
     connection.http_status = status
@@ -111,6 +112,15 @@ class TestHandshake:
         talk = Talk()
         rules.request(talk.connection, LINE, fields(REQUEST))
         assert [(row.rule, row.severity) for row in told.rows] == [("H3", "note")]
+
+    def test_h3_a_proxy_hands_the_key_on(self) -> None:
+        told = Told()
+        rules = Rules(Packet(), told)
+        for number in (0, 1):
+            talk = Talk()
+            talk.connection.number = number
+            rules.request(talk.connection, LINE, fields(REQUEST))
+        assert told.rows == []
 
     @pytest.mark.parametrize("version", ["8", None, ["13", "13"]])
     def test_h4_version(self, version: Any) -> None:

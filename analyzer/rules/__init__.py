@@ -25,7 +25,7 @@ class Rules:
     def __init__(self, packet: Packet, observer: Observer) -> None:
         self.packet = packet
         self._observer = observer
-        self._keys: dict[str, int] = {}
+        self._keys: dict[str, int] = {}  # the connection that used it; before its answer -1 - that
 
     def side(self, side: Side) -> SideJudge | None:
         """Who judges a side's frames; None where these may not be frames."""
@@ -44,15 +44,13 @@ class Rules:
         findings += tuple(handshake.request_key(key))
         if findings:
             self.tell(connection.client, findings)
-        if key in self._keys:
-            self.tell(
-                connection.client,
-                [("H3", NOTE, "a new key", f"{key}, as in connection {self._keys[key]} (a proxy hands it on)")],
-            )
-        elif key is not None:
+        before = self._keys.get(key)
+        if before is None and key is not None:
             if len(self._keys) >= limits.KEYS_COMPARED:
                 self._keys.clear()
-            self._keys[key] = connection.number
+            self._keys[key] = -1 - connection.number
+        elif before is not None and before >= 0:  # else a proxy hands it on, while its own client waits
+            self.tell(connection.client, [("H3", NOTE, "a new key", f"{key}, as in connection {before}")])
         connection.asked = (key, fields[VERSION], any(severity == MUST for _, severity, _, _ in findings))
 
     def early(self, connection: Connection, sent: bytes) -> None:
@@ -67,6 +65,8 @@ class Rules:
             return
         key, version, broken = connection.asked
         connection.asked = None
+        if self._keys.get(key) == -1 - connection.number:
+            self._keys[key] = connection.number
         if connection.http_status != 101:
             self.tell(connection.server, handshake.refusal(version, fields[VERSION]))
             return
