@@ -19,7 +19,7 @@ if TYPE_CHECKING:
     from analyzer.outputs.writing import Rows
     from analyzer.selection import Selection
 
-TABLES = ("connections", "closes", "frames", "messages", "reconnects", "ledger")
+TABLES = ("connections", "closes", "frames", "messages", "violations", "reconnects", "ledger")
 STREAMED = ("frames", "messages")
 """Tables that can outgrow memory: their rows are written while the capture is read."""
 
@@ -55,6 +55,7 @@ commands:
   closes FILE...        one row per Close frame
   frames FILE...        one row per frame
   messages FILE...      one row per message
+  violations FILE...    one row per broken rule of the protocol
   reconnects FILE...    one row per connection that ended and the client's next one
   ledger FILE...        what became of every packet and byte
   show FILE... N        the story of connection N, with its ending explained

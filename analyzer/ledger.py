@@ -98,7 +98,7 @@ def part_connection(connection: Connection) -> None:
 def part_side(side: Side) -> None:
     """See part."""
     side.source.reader = None
-    side.connection = side.peer = side.source = side.half = side.closes = None  # type: ignore[assignment]
+    side.connection = side.peer = side.source = side.half = side.closes = side.judge = None  # type: ignore[assignment]
 
 
 def part_half(half: Half) -> None:

@@ -104,3 +104,12 @@ SEARCHED_BYTES = 256 << 10
 
 MIDSTREAM_BYTES = 64 << 10
 """Bytes of each direction of a connection that began before the capture in which a WebSocket is looked for."""
+
+VIOLATIONS_KEPT = 100
+"""Broken rules of one connection kept as rows; further ones are counted."""
+
+FOUND_TEXT = 200
+"""Characters of what was found that a row of the violations keeps."""
+
+KEYS_COMPARED = 100_000
+"""Sec-WebSocket-Key values remembered to notice one that is used again."""

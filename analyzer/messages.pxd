@@ -13,12 +13,18 @@ cdef class MessageReader(FramePayloadReader):
     cdef object inflater
     cdef list chunks
     cdef bytes control, character
-    cdef bint control_whole
+    cdef bint control_whole, framing_known
+    cdef object judge
+    cdef long long last_key, last_step
+    cdef int keys
+    cdef long long closes_seen
     cpdef object begin(self)
     cpdef object payload(self, Py_ssize_t start, Py_ssize_t stop)
     cpdef object missing(self, long long size)
     cpdef object complete(self)
     cpdef object give_up(self)
+    cdef bint _looks_odd(self) except? True
+    cdef object _look_at_key(self)
     cdef object _begin_message(self)
     cdef object _check_text(self, Py_ssize_t start, Py_ssize_t stop)
     cdef bint _is_ascii(self, Py_ssize_t start, Py_ssize_t stop)
@@ -33,4 +39,6 @@ cdef class MessageReader(FramePayloadReader):
     cdef object _complete_pong(self)
 
 cdef long long WRAP, HALF_WRAP
+cdef unsigned long long CONTROL_MOST
+cdef long long NORMAL
 cdef int CONTINUATION, TEXT, BINARY, CLOSE, PING, PONG, IGNORED, DATA

@@ -31,6 +31,8 @@ if TYPE_CHECKING:
     import cython
 
 CONTINUATION, TEXT, BINARY, CLOSE, PING, PONG = 0, 1, 2, 8, 9, 10
+CONTROL_MOST = 125  # payload bytes of a control frame (RFC 6455 5.5)
+NORMAL = 1000
 IGNORED, DATA = -1, 100  # what becomes of a payload, beside the control opcodes
 
 WRAP, HALF_WRAP = 1 << 32, 1 << 31  # of sequence numbers (RFC 9293 3.4)
@@ -76,10 +78,20 @@ class MessageReader(FramePayloadReader):
         self.chunks: list[bytes] | None = None
         self.control = b""
         self.control_whole = True
+        self.judge: Any = side.judge
+        self.framing_known = side.connection.opening == "handshake"
+        self.last_key = self.last_step = 0
+        self.keys = 0
+        self.closes_seen = 0
 
     def begin(self) -> None:
         frame: Frame = self.frame
         opcode: cython.int = frame.opcode
+        if self.judge is not None:
+            if self._looks_odd():
+                self.judge.frame(frame, self.in_message, self.framing_known)
+            if frame.masked:
+                self._look_at_key()
         self.position = 0
         frame.message = MISSING
         if opcode <= BINARY:
@@ -95,6 +107,33 @@ class MessageReader(FramePayloadReader):
             self.control_whole = True
         else:
             self.kind = IGNORED
+
+    def _looks_odd(self) -> cython.bint:
+        """Whether the header may break a rule (RFC 6455 5.1 to 5.5): one quick look at every frame."""
+        frame: Frame = self.frame
+        side: Side = self.side
+        opcode: cython.int = frame.opcode
+        size: cython.int = frame.header_size - 4 if frame.masked else frame.header_size
+        if frame.masked != side.is_client or side.closes is not None:
+            return True
+        if frame.rsv != 0 and (frame.rsv != 4 or not side.deflate or opcode == CONTINUATION or opcode > BINARY):
+            return True
+        if opcode > BINARY:
+            return opcode < CLOSE or opcode > PONG or not frame.fin or frame.length > CONTROL_MOST or size > 2
+        if size > 2 and (frame.length < 126 or (size > 4 and (frame.length < 65536 or frame.length >> 63 != 0))):
+            return True
+        return (opcode == CONTINUATION) != self.in_message
+
+    def _look_at_key(self) -> None:
+        """Masking keys that are zero, the same again, or count (RFC 6455 5.3)."""
+        key: cython.longlong = self.frame.masking_key
+        step: cython.longlong = (key - self.last_key) & 0xFFFFFFFF
+        if key == 0 or (self.keys > 0 and (step == 0 or (self.keys > 1 and step == self.last_step))):
+            self.judge.key("0" if key == 0 else "the same again" if step == 0 else "counting")
+        self.last_key = key
+        self.last_step = step
+        if self.keys < 2:
+            self.keys += 1
 
     def _begin_message(self) -> None:
         message: Message = self.message
@@ -224,6 +263,9 @@ class MessageReader(FramePayloadReader):
             if self.chunks is not None and self.gathers and size <= self.compressed_limit:
                 message.payload = b"".join(self.chunks)
         message.bytes = size
+        self.framing_known = True
+        if message.valid == 0 and self.judge is not None:
+            self.judge.message(message, size >= 0)
         if message.opcode != CONTINUATION:
             side.messages += 1
             if size < 0 or side.bytes < 0:
@@ -292,6 +334,8 @@ class MessageReader(FramePayloadReader):
         if self.side.deflate:
             self._lose_context()
         self.kind = IGNORED
+        self.framing_known = False
+        self.keys = 0
 
     def _count_declared(self) -> None:
         """The declared length counts for a message that was cut off."""
@@ -336,6 +380,10 @@ class MessageReader(FramePayloadReader):
         if len(side.closes) < limits.CLOSES_KEPT:
             side.closes.append(close)
             self.observer.close(close)
+        self.closes_seen += 1
+        if self.judge is not None:
+            if close.code != NORMAL or close.size > CONTROL_MOST or self.closes_seen > 1 or not close.reason.isascii():
+                self.judge.close(close, self.closes_seen)
         connection.begin_ending(frame.time)
 
     def _complete_ping(self) -> None:

@@ -35,6 +35,7 @@ from analyzer.records import (
     Side,
     Source,
 )
+from analyzer.rules import Rules
 from analyzer.sources import Input, resolve
 from analyzer.streams import Streams
 from analyzer.upgrade.heads import HTTP_2, TLS
@@ -90,12 +91,15 @@ class Pipeline:
         self.observer, self.tables, self.payloads = observer, tables, payloads
         self.account = Account()
         self.connections = 0
+        asked = tables & {"connections", "violations"}
+        self.rules = Rules(self.packet, observer) if asked else None
         self.bytes = ByteLedger()
         self.openings = Openings(self.packet, self._accept, self._recognised, options.websocket_ports)
         self.openings.layers[HTTP_2] = self._http2
         self.openings.layers[TLS] = self._tls
         self._secrets: Secrets | None = None
         self._inputs, self._options = inputs, options
+        self.openings.judge = self.rules
         seed = int.from_bytes(os.urandom(4), "big")
         self.streams = Streams(self.packet, self.segment, self.openings, self._finished, seed)
         self.packets = Packets(self.packet, self.segment, self.streams, unwrap, Fragments())
@@ -131,6 +135,7 @@ class Pipeline:
         """Both directions are WebSocket frames from here on."""
         for side in (connection.client, connection.server):
             assert side.source is not None
+            side.judge = None if self.rules is None else self.rules.side(side)
             frame = Frame()
             messages = MessageReader(self.packet, side, frame, self.observer, self.tables, self.payloads)
             side.source.reader = FrameReader(self.packet, side.source, side, frame, messages)
@@ -156,6 +161,8 @@ class Pipeline:
         flow = connection.flow
         assert flow.connections is not None
         flow.connections.remove(connection)
+        if self.rules is not None:
+            self.rules.connection(connection)
         self.observer.connection(connection)
         self.bytes.connection(connection)
         part_connection(connection)
@@ -167,6 +174,8 @@ class Pipeline:
                     connection.end_how = flow.end_how
                     connection.end_by = _side_of(connection, flow.end_by)
                 connection.end_time = flow.end_time
+            if self.rules is not None:
+                self.rules.connection(connection)
             self.observer.connection(connection)
         self.bytes.add(flow)
         layers = flow.low.reader, flow.high.reader

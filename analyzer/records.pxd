@@ -96,6 +96,7 @@ cdef class Side:
     cdef public Half half
     cdef public bint is_client, exact, takeover
     cdef public int window_bits
+    cdef public object judge
     cdef public long long pings, unanswered_pings, unread_bytes, over_limit_bytes, resyncs, weak_resyncs
     cdef public list closes, outstanding_pings, round_trips
     cpdef bint has_bytes_to_come(self)
@@ -106,7 +107,8 @@ cdef class Connection:
     cdef public Side client, server
     cdef public str client_basis, opening, http, host, path, origin, user_agent, subprotocol, extensions
     cdef public str forwarded_for, offered_subprotocols, offered_extensions
-    cdef public long long http_stream, http_status
+    cdef public long long http_stream, http_status, violations
+    cdef public object asked
     cdef public long long opened, recognised
     cdef public long long handshake_bytes_client, handshake_bytes_server
     cdef public long long ending, ending_last_client, ending_last_server
@@ -145,4 +147,5 @@ cdef class Observer:
     cpdef object frame(self, Frame frame)
     cpdef object message(self, Message message)
     cpdef object close(self, Close close)
+    cpdef object violation(self, object violation)
     cpdef object connection(self, Connection connection)

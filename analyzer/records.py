@@ -275,6 +275,40 @@ class Close:
         self.after_peer_reset: cython.bint = False
 
 
+class Violation:
+    """One broken rule. sender: who broke it; rule: id in the list of rules; severity: must, should, note.
+
+    found: text as it was sent, cut at a limit. time, packet, file: of the packet that showed it; packet may be MISSING.
+    """
+
+    def __init__(self, sender: Side, rule: str, severity: str, expected: str, found: str) -> None:
+        self.sender = sender
+        self.rule = rule
+        self.severity = severity
+        self.expected = expected
+        self.found = found
+        self.section = ""
+        self.time = NO_TIME
+        self.packet = MISSING
+        self.file = 0
+
+
+class Judge:
+    """Who holds one side's frames against the rules. The stages call it only where something is unusual."""
+
+    def frame(self, frame: Frame, in_message: bool, framing_known: bool) -> None:
+        """An unusual frame header; in_message: a message was under way; framing_known: that is certain."""
+
+    def key(self, found: str) -> None:
+        """A masking key that is not fresh, in words."""
+
+    def message(self, message: Message, inflated: bool) -> None:
+        """A message whose text is not UTF-8, or that could not be inflated."""
+
+    def close(self, close: Close, number: int) -> None:
+        """A Close other than the usual; number: 1 for the side's first."""
+
+
 class Side:
     """What one side of a WebSocket connection sent.
 
@@ -288,7 +322,7 @@ class Side:
     resyncs: how often frames were found again after a gap; weak_resyncs: by the end of the stream alone.
     frame_bytes: headers and payloads read; unread_bytes: after a gap, not read as frames.
     deflate: permessage-deflate was agreed; takeover: this side keeps its context (RFC 7692 7.1.1); context_lost: what
-    its messages refer back to is not all in the capture.
+    its messages refer back to is not all in the capture. judge: who looks at what is unusual, None if nobody asks.
     """
 
     def __init__(self, connection: Connection, is_client: cython.bint) -> None:
@@ -321,6 +355,7 @@ class Side:
         self.takeover: cython.bint = True
         self.context_lost: cython.bint = False
         self.window_bits: cython.int = 15
+        self.judge: Judge | None = None
 
     def has_bytes_to_come(self) -> cython.bint:
         """Bytes after its last frame are missing, or stand behind a hole."""
@@ -332,6 +367,8 @@ class Connection:
 
     number: its row; recognised: the packet time at which it became certain. opening: handshake, midstream, refused,
     unanswered, encrypted. host ... offered_extensions: None where the handshake did not tell.
+    asked: what the answer to its request is judged by, until it is; violations: broken rules, MISSING while nothing was
+    judged.
     ending: time of the first event of its end (Close, FIN, RST, ...), with each side's last frame before it.
     end_how, end_by, end_time, ended: how its own stream ended, whatever becomes of the flow (HTTP/2); else the flow's.
     ending_uncertain_client, ending_uncertain_server: that last frame is not known, bytes are missing after it.
@@ -358,6 +395,8 @@ class Connection:
         self.offered_extensions: str | None = None
         self.http_stream: cython.longlong = MISSING
         self.http_status: cython.longlong = MISSING
+        self.asked: Any = None
+        self.violations: cython.longlong = MISSING
         self.opened: cython.longlong = NO_TIME
         self.recognised: cython.longlong = NO_TIME
         self.handshake_bytes_client: cython.longlong = 0
@@ -468,6 +507,9 @@ class Observer:
 
     def close(self, close: Close) -> None:
         """A Close frame is complete. The record stays."""
+
+    def violation(self, violation: Violation) -> None:
+        """A rule was broken. The record stays."""
 
     def connection(self, connection: Connection) -> None:
         """A connection is over, or the capture is: nothing more comes of it."""

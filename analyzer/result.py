@@ -17,7 +17,7 @@ if TYPE_CHECKING:
     from analyzer.connection import ConnectionView
     from analyzer.tables import Rows, TextOf
 
-DEFAULT_TABLES = ("connections", "closes", "reconnects", "ledger")
+DEFAULT_TABLES = ("connections", "closes", "violations", "reconnects", "ledger")
 Chunk = Callable[[str, "pd.DataFrame"], None]
 
 
@@ -64,14 +64,15 @@ def analyze(
 
     inputs: paths, globs, folders, URLs, open binary files, "-" for standard input, scapy PacketLists, iterables of
     (timestamp in seconds, bytes). Several are one capture in order of time.
-    tables: those to build in this pass, of connections, closes, frames, messages, reconnects, ledger; any other is
-    built on first access by reading the inputs again. since, until: packets outside are not read; nanoseconds since
-    1970 UTC, ISO 8601 text or datetime, without a zone UTC. points: "merge" takes all files as one point of
+    tables: those to build in this pass, of connections, closes, frames, messages, violations, reconnects, ledger; any
+    other is built on first access by reading the inputs again. since, until: packets outside are not read; nanoseconds
+    since 1970 UTC, ISO 8601 text or datetime, without a zone UTC. points: "merge" takes all files as one point of
     capture, "separate" each as its own; None tells by what they hold. keylog: path, or list of paths, of TLS key
     logs (RFC 9850; what a program writes for SSLKEYLOGFILE); without it that environment variable is heeded; secrets
-    in pcapng files are always used. websocket_ports: TCP ports of servers whose connections are WebSockets even where
-    no handshake is in the capture (others are recognised by their frames). progress(bytes read, bytes in all or None).
-    chunk(table, DataFrame) is given frames, messages and closes in pieces as they are seen; they are then not kept.
+    in pcapng files are always used. websocket_ports: TCP ports of servers whose
+    connections are WebSockets even where no handshake is in the capture (others are recognised by their frames).
+    progress(bytes read, bytes in all or None). chunk(table, DataFrame) is given frames, messages, closes and violations
+    in pieces as they are seen; they are then not kept.
 
     Raises CannotRead when no input or a key log can't be read, ValueError for an unknown table, time or port.
     """
@@ -153,6 +154,11 @@ class Result:
     def messages(self) -> pd.DataFrame:
         """One row per data message (RFC 6455 5.4), fragments joined, inflated."""
         return self._table("messages")
+
+    @property
+    def violations(self) -> pd.DataFrame:
+        """One row per broken rule of RFC 6455 or RFC 7692: docs/rules.md."""
+        return self._table("violations")
 
     @property
     def reconnects(self) -> pd.DataFrame:

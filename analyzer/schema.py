@@ -1,8 +1,8 @@
 """The tables: every column's name, dtype, meaning and source, in order. A new column is a line here.
 
 A source is the dotted path of an attribute of the record that becomes the row (connections: outcome.Outcome; closes,
-frames, messages: records.Close, Frame, Message; reconnects: reconnects.Reconnect; ledger: Count). Numbers and times
-are MISSING or NO_TIME and booleans negative where there is no value; anything else is None.
+frames, messages, violations: records.Close, Frame, Message, Violation; reconnects: reconnects.Reconnect; ledger:
+Count). Numbers and times are MISSING or NO_TIME and booleans negative where there is no value; anything else is None.
 """
 
 from __future__ import annotations
@@ -11,6 +11,8 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from functools import lru_cache
 from typing import Any
+
+from analyzer.rules.catalog import RULES, SEVERITIES
 
 INTEGER, UNSIGNED, BOOLEAN = "Int64", "UInt64", "boolean"
 TIME, DURATION = "datetime64[ns, UTC]", "timedelta64[ns]"
@@ -327,6 +329,12 @@ CONNECTIONS = (
         values=words("client", "server", "both"),
     ),
     Column(
+        "violations",
+        INTEGER,
+        "how often a rule was broken (docs/rules.md); missing when nothing could be judged",
+        "connection.violations",
+    ),
+    Column(
         "resync_confidence",
         CATEGORY,
         "how sure the least sure resync is: high (at least three frames in a row show it), low (fewer, which end where "
@@ -450,6 +458,19 @@ LEDGER = (
     Column("meaning", TEXT, "the kind in words", ("unit", "kind"), ledger_meaning),
 )
 
+VIOLATIONS = (
+    Column("connection", INTEGER, "number of the connection", "sender.connection.number"),
+    Column("time", TIME, "of the packet that showed it", "time"),
+    Column("packet", INTEGER, "number, within its file, of that packet; missing where a silence showed it", "packet"),
+    Column("file", CATEGORY, "file of that packet, when there are several", "file"),
+    Column("sender", CATEGORY, "side that broke the rule", "sender.is_client", values=SIDES),
+    Column("rule", CATEGORY, "the rule: docs/rules.md", "rule", values=words(*RULES)),
+    Column("section", TEXT, "where it stands, in RFC 6455 if no other is named", "section"),
+    Column("severity", CATEGORY, "how strictly it is meant", "severity", values=words(*SEVERITIES)),
+    Column("expected", TEXT, "what the rule asks for", "expected"),
+    Column("found", TEXT, "what was there instead, as it was sent", "found"),
+)
+
 RECONNECTS = (
     Column("connection", INTEGER, "number of the connection that ended", "connection"),
     Column("next_connection", INTEGER, "number of the client's next one to the same service", "next_connection"),
@@ -484,6 +505,7 @@ TABLES = {
         Table("closes", "one row per Close frame", CLOSES),
         Table("frames", "one row per frame", FRAMES),
         Table("messages", "one row per data message", MESSAGES),
+        Table("violations", "one row per broken rule", VIOLATIONS),
         Table("reconnects", "one row per connection that ended and the client's next one", RECONNECTS, streams=False),
         Table("ledger", "one row per kind of packet or byte: what became of it", LEDGER, streams=False),
     )

@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING, Any
 
 from analyzer.outcome import conclude
 from analyzer.reconnects import Attempt, pairs
-from analyzer.records import MISSING, NO_TIME, Close, Connection, Frame, Message, Observer
+from analyzer.records import MISSING, NO_TIME, Close, Connection, Frame, Message, Observer, Violation
 from analyzer.schema import BOOLEAN, BYTES, DURATION, TABLES, TEXT, TIME, UNSIGNED, Column, Count, Table, address
 
 if TYPE_CHECKING:
@@ -313,6 +313,9 @@ class Tables(Observer):
 
     def close(self, close: Close) -> None:
         self._append("closes", close)
+
+    def violation(self, violation: Violation) -> None:
+        self._append("violations", violation)
 
     def connection(self, connection: Connection) -> None:
         if self._connections is None and self._attempts is None:

@@ -4,6 +4,7 @@ from pathlib import Path
 
 from analyzer.catalogs import Catalog, CatalogCode, CatalogRange, catalogs
 from analyzer.closecodes import ADVICE, CloseCode, registry
+from analyzer.rules.catalog import RULES
 from analyzer.schema import TABLES, Column
 
 RANGE_STARTS = (0, 1000, 3000, 4000, 5000)
@@ -91,6 +92,25 @@ def close_codes() -> str:
     return "\n".join([*codes, CATALOGS, *(catalog_section(catalog) for catalog in catalogs())])
 
 
+RULES_PAGE = """# Rules
+
+Written by `python docs/make_tables.py` from `analyzer/rules/catalog.py`; change that, not this page.
+
+The rules of RFC 6455 and RFC 7692 that can be checked from outside. Each breach is a row of the table `violations`
+(`result.violations`, `wsclose violations FILE`), and reading goes on. A rule that can't be judged, because bytes or the
+handshake are missing, is not judged; no row then says nothing. Sections are of RFC 6455 where no other is named.
+
+Severity is that of a plain breach. Milder ones say so in their row: a code that is only unassigned (`should`), 1010
+from a server, an answer with another code, unused bits in a key, a key that was used before (`note`). How soon a client comes back is judged in the table `reconnects`.
+"""
+
+
+def rules() -> str:
+    """The page docs/rules.md."""
+    rows = [(rule.id, rule.section, rule.severity, rule.says) for rule in RULES.values()]
+    return "\n".join([RULES_PAGE, table(("rule", "section", "severity", "says"), rows)])
+
+
 def values(column: Column) -> str:
     """The words of a category, in their order."""
     return ", ".join(f"`{word}`" for word in column.categories)
@@ -108,3 +128,4 @@ def columns() -> str:
 if __name__ == "__main__":
     Path(__file__).with_name("columns.md").write_text(columns(), "utf-8")
     Path(__file__).with_name("close-codes.md").write_text(close_codes(), "utf-8")
+    Path(__file__).with_name("rules.md").write_text(rules(), "utf-8")

@@ -68,6 +68,11 @@ def test_the_manual_of_columns_is_what_the_schema_says(root: Path) -> None:
     assert (root / "docs" / "columns.md").read_text("utf-8") == generate(), "run: make docs"
 
 
+def test_the_manual_of_rules_is_what_their_list_says(root: Path) -> None:
+    generate = runpy.run_path(str(root / "docs" / "make_tables.py"))["rules"]
+    assert (root / "docs" / "rules.md").read_text("utf-8") == generate(), "run: make docs"
+
+
 @pytest.mark.parametrize("page", PAGES)
 def test_links_lead_to_files_that_exist(page: str, root: Path) -> None:
     targets = re.findall(r"\]\(([^)#]+)\)", (root / page).read_text("utf-8"))

@@ -22,6 +22,7 @@ RARE_PATHS = {"fragments", "encapsulations"}  # put beside the packet stage by t
 ORDERS_THE_STAGES = {"pipeline"}
 KNOWS_ONE_STAGE = {
     "sources": {"capture"},  # opens what the capture stage reads, by its magic numbers
+    "rules": {"upgrade"},  # names of the header fields of a whole head
     "tables": {"outcome"},  # a row is what the outcome stage concludes of a finished connection
 }
 MAKES_TABLES = {"schema", "tables", "result", "connection", "outputs", "selection", "where"}

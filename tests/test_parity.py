@@ -19,7 +19,7 @@ import pytest
 
 import analyzer
 
-TABLES = ("connections", "closes", "frames", "messages", "reconnects", "ledger")
+TABLES = ("connections", "closes", "frames", "messages", "violations", "reconnects", "ledger")
 MUTANTS_PER_SAMPLE = 12
 MUTATED_AT_MOST = 64 << 10
 SEED = 6455

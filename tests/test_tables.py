@@ -82,7 +82,7 @@ class TestDtypes:
             closes=[close],
             connections=[talk.connection],
         )[name]
-        assert len(frame) == (name != "reconnects")  # one connection has no successor
+        assert len(frame) == (name not in ("violations", "reconnects"))  # no rule is broken, no connection has a successor
         check_dtypes(name, frame, files)
 
 
@@ -94,8 +94,8 @@ class TestSchema:
             assert all(column.meaning for column in table.columns)
 
     def test_the_tables_stand_in_the_order_of_the_design(self) -> None:
-        assert list(TABLES) == ["connections", "closes", "frames", "messages", "reconnects", "ledger"]
-        for name in ("closes", "frames", "messages"):
+        assert list(TABLES) == ["connections", "closes", "frames", "messages", "violations", "reconnects", "ledger"]
+        for name in ("closes", "frames", "messages", "violations"):
             first = [column.name for column in TABLES[name].columns_for(1)][:4]
             assert first == ["connection", "time", "packet", "sender"]
 
@@ -414,7 +414,7 @@ class TestPieces:
 
     def test_pieces_are_not_kept_and_connections_and_the_ledger_are(self) -> None:
         given, kept = self.pieces(3)
-        assert [name for name, _ in given] == ["closes", "frames", "messages"]
+        assert [name for name, _ in given] == ["closes", "frames", "messages", "violations"]
         assert set(kept) == {"connections", "reconnects", "ledger"}
         assert list(kept["connections"]["server_reason"]) == ["bye"]
 

@@ -6,11 +6,11 @@ from analyzer.upgrade.heads cimport FieldLines, look, status_of
 
 cdef int NOTHING, UPGRADE_ANSWER, TUNNEL_ANSWER
 cdef long long NO_LENGTH, IN_CHUNKS
-cdef Py_ssize_t FIRST_LOOK
+cdef Py_ssize_t FIRST_LOOK, EARLY_LOOK
 
 cdef class Openings:
     cdef public Packet packet
-    cdef public object accept, recognised
+    cdef public object accept, recognised, judge
     cdef public dict kinds, layers
     cdef public frozenset ports
     cdef FieldLines field_lines
@@ -36,5 +36,6 @@ cdef class Opening(Exchange):
     cpdef object refuse(self, int status, Py_ssize_t size)
     cpdef object switch(self, object fields, Py_ssize_t size)
     cpdef object unasked(self)
+    cpdef object judge_early(self)
     cpdef object open_tunnel(self)
     cpdef object part(self)

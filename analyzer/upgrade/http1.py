@@ -47,6 +47,7 @@ if TYPE_CHECKING:
 # what the client's bytes wait for
 NOTHING, UPGRADE_ANSWER, TUNNEL_ANSWER = 0, 1, 2
 
+EARLY_LOOK = 32  # bytes sent before the answer that are shown
 FIRST_LOOK = 256  # a request line longer than this is told from other text by its method alone
 NO_LENGTH, IN_CHUNKS = headers.UNTIL_CLOSE, headers.CHUNKED
 
@@ -55,6 +56,7 @@ class Openings:
     """The upgrade stage. kinds: flows (and tunnels in them) by what their first bytes were, for the summary.
 
     ports: servers' ports where everything that begins as no other protocol is a WebSocket.
+    judge: who holds whole heads against the rules, None if nobody asks.
     accept(connection): puts frame readers in place on both sources; recognised(connection): gives it its number.
     layers: by kind, who reads bytes of that kind instead: layer(flow, low, high, exact) puts its readers in place on
     both sources; exact: the next byte of each is known to be its first.
@@ -74,6 +76,7 @@ class Openings:
         self.kinds: dict[str, int] = {}
         self.layers: dict[int, Callable[[Flow, Source, Source, bool], Any]] = {}
         self.field_lines = FieldLines()
+        self.judge: Any = None
 
     def begin(
         self, flow: Flow, low: Source, high: Source, start: cython.Py_ssize_t, stop: cython.Py_ssize_t
@@ -221,6 +224,8 @@ class Opening(Exchange):
         self.cut_request = None
         if fields[KEY] is not None or headers.names_websocket(fields[UPGRADE]):
             self.ask_upgrade(line, fields, len(head))
+            if self.openings.judge is not None:
+                self.openings.judge.request(self.connection, line, fields)
         else:
             self.client.other_bytes += len(head)
             if line.startswith(b"HEAD "):
@@ -299,7 +304,10 @@ class Opening(Exchange):
         size: cython.Py_ssize_t = len(head)
         if status == 101 and self.waiting != TUNNEL_ANSWER:
             if self.waiting == UPGRADE_ANSWER or headers.names_websocket(fields[UPGRADE]):
+                self.judge_early()
                 self.switch(fields, size)
+                if self.openings.judge is not None:
+                    self.openings.judge.answer(self.connection, fields)
                 return 0
         if status < 200:  # interim (RFC 9110 15.2), or another protocol from here on, or not HTTP
             self.server.other_bytes += size
@@ -310,8 +318,17 @@ class Opening(Exchange):
             return 0
         bodiless: cython.bint = status == 204 or status == 304 or self.answers_head()
         bodiless = bodiless or (self.waiting == TUNNEL_ANSWER and status < 300)
+        awaited: cython.bint = self.waiting == UPGRADE_ANSWER
         self.final_answer(status, size)
+        if awaited and self.waiting == NOTHING and self.openings.judge is not None:
+            self.openings.judge.answer(self.connection, fields)
         return 0 if bodiless else headers.body_length(fields[LENGTH], fields[ENCODING], NO_LENGTH)
+
+    def judge_early(self) -> None:
+        """Bytes of the client came before the answer that opens its WebSocket."""
+        held: Any = self.client.held
+        if held and self.waiting == UPGRADE_ANSWER and self.openings.judge is not None:
+            self.openings.judge.early(self.connection, held[0][0][:EARLY_LOOK])
 
     def answers_head(self) -> cython.bint:
         """Is the next final answer one to a HEAD request?"""

@@ -143,6 +143,10 @@ class Midstream:
         self.low.other, self.high.other = self.high, self.low
         flow.opening = self
 
+    def part(self) -> None:
+        """Let the watchers go: in a ring they would wait for the garbage collector."""
+        self.low.midstream = self.high.midstream = None  # type: ignore[assignment]
+
     def decide(self) -> None:
         """Is it a WebSocket, or can it be none?"""
         low, high = self.low, self.high

@@ -1,0 +1,197 @@
+"""Holds what the stages saw against the rules of RFC 6455 and RFC 7692 that an observer can check.
+
+The stages call it where a handshake is whole and where something is unusual; it tells the observer of each broken
+rule. What can't be judged, because bytes or the handshake are missing, is not judged.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from typing import Any
+
+from analyzer import limits
+from analyzer.records import NO_TIME, Close, Connection, Frame, Judge, Message, Observer, Packet, Side, Violation
+from analyzer.rules import ending, frames, handshake
+from analyzer.rules.catalog import MUST, NOTE, RULES
+from analyzer.upgrade.heads import ACCEPT, CONNECTION, EXTENSIONS, HOST, KEY, PROTOCOL, UPGRADE, VERSION
+
+DEFLATE = "permessage-deflate"
+TOLD_BY = ("request", "syn")  # how the client was told where its frames' mask bits did not tell it
+
+
+class Rules:
+    """The rules over all connections of a run."""
+
+    def __init__(self, packet: Packet, observer: Observer) -> None:
+        self.packet = packet
+        self._observer = observer
+        self._keys: dict[str, int] = {}  # the connection that used it; before its answer -1 - that
+
+    def side(self, side: Side) -> SideJudge | None:
+        """Who judges a side's frames; None where these may not be frames."""
+        if side.connection.client_basis == "port":
+            return None
+        if side.connection.violations < 0:
+            side.connection.violations = 0
+        return SideJudge(self, side)
+
+    def request(self, connection: Connection, line: bytes, fields: Any) -> None:
+        """A whole upgrade request: its first line and its fields (upgrade.heads)."""
+        connection.violations = max(0, connection.violations)
+        findings = handshake.request_line(line, fields[HOST])
+        findings += handshake.request_fields(fields[UPGRADE], fields[CONNECTION], fields[VERSION], fields[PROTOCOL])
+        key = fields[KEY]
+        findings += tuple(handshake.request_key(key))
+        if findings:
+            self.tell(connection.client, findings)
+        before = self._keys.get(key)
+        if before is None and key is not None:
+            if len(self._keys) >= limits.KEYS_COMPARED:
+                self._keys.clear()
+            self._keys[key] = -1 - connection.number
+        elif before is not None and before >= 0:  # else a proxy hands it on, while its own client waits
+            self.tell(connection.client, [("H3", NOTE, "a new key", f"{key}, as in connection {before}")])
+        connection.asked = (key, fields[VERSION], any(severity == MUST for _, severity, _, _ in findings))
+
+    def early(self, connection: Connection, sent: bytes) -> None:
+        """The client sent these bytes after its request and before the answer."""
+        if sent and not connection.server.half.lost_bytes:
+            found = sent.decode("utf-8", "backslashreplace")
+            self.tell(connection.client, [("H8", MUST, "nothing before the answer", found)])
+
+    def answer(self, connection: Connection, fields: Any) -> None:
+        """A whole answer, final, to the request judged before."""
+        if connection.asked is None:  # without the request nothing of the answer can be judged
+            return
+        key, version, broken = connection.asked
+        connection.asked = None
+        if self._keys.get(key) == -1 - connection.number:
+            self._keys[key] = connection.number
+        if connection.http_status != 101:
+            self.tell(connection.server, handshake.refusal(version, fields[VERSION]))
+            return
+        findings = handshake.answer_fields(
+            fields[UPGRADE],
+            fields[CONNECTION],
+            fields[PROTOCOL],
+            connection.offered_subprotocols,
+            fields[EXTENSIONS],
+            connection.offered_extensions,
+        )
+        findings += tuple(handshake.answer_key(key, fields[ACCEPT]))
+        if broken:
+            findings += (("H10", MUST, "an HTTP error in answer to a request that breaks a rule", "101"),)
+        if findings:
+            self.tell(connection.server, findings)
+
+    def connection(self, connection: Connection) -> None:
+        """Nothing more comes of the connection."""
+        connection.asked = None
+        client, server = connection.client, connection.server
+        if connection.violations < 0 or not (ending.all_seen(client) and ending.all_seen(server)):
+            return
+        for side in (client, server):
+            owed = ending.pings(side)
+            if owed is not None:
+                self.tell(side.peer, [owed[1]], owed[0], None)
+        if client.closes or server.closes:
+            self._closing(connection)
+
+    def _closing(self, connection: Connection) -> None:
+        """C3 and C5."""
+        one, other = ending.first_close(connection.client), ending.first_close(connection.server)
+        until = _first_end(connection)
+        if one is None or other is None:
+            close = one or other
+            if close is not None and not close.after_peer_fin and not close.after_peer_reset:
+                self._tell_of(close, close.sender.peer, ending.close_answer(close, None, until))
+            return
+        first, later = (one, other) if one.time <= other.time else (other, one)
+        self._tell_of(later, later.sender, ending.close_answer(first, later, until))
+        self._tell_of(later, connection.server, ending.server_closes(connection, later, until))
+
+    def _tell_of(self, close: Close, sender: Side, finding: frames.Finding | None) -> None:
+        if finding is not None:
+            self.tell(sender, [finding], close.time, close)
+
+    def tell(
+        self, sender: Side, findings: Iterable[frames.Finding], time: int | None = None, close: Close | None = None
+    ) -> None:
+        """Count broken rules, and tell the observer of those that are kept. Shown by the packet in hand, or at `time`
+        by the packet of `close` (none: by no packet that is known)."""
+        connection = sender.connection
+        for rule, severity, expected, found in findings:
+            connection.violations += 1
+            if connection.violations > limits.VIOLATIONS_KEPT:
+                continue
+            violation = Violation(sender, rule, severity, expected, found[: limits.FOUND_TEXT])
+            violation.section = RULES[rule].section
+            if time is None:
+                violation.time, violation.packet = self.packet.time, self.packet.number
+                violation.file = self.packet.file
+            else:
+                violation.time = time
+                if close is not None:
+                    violation.packet, violation.file = close.packet, close.file
+            self._observer.violation(violation)
+
+
+class SideJudge(Judge):
+    """What is unusual in one side's frames."""
+
+    def __init__(self, rules: Rules, side: Side) -> None:
+        self._rules, self._side = rules, side
+        self._keys_told = False
+
+    @property
+    def _unsure(self) -> bool:
+        """These may be no frames: they were found again by the end of the stream alone."""
+        return bool(self._side.weak_resyncs > 0)
+
+    def frame(self, frame: Frame, in_message: bool, framing_known: bool) -> None:
+        side = self._side
+        connection = side.connection
+        if self._unsure:
+            return
+        findings: list[frames.Finding] = []
+        if connection.client_basis in TOLD_BY:
+            findings += frames.masking(frame, side.is_client)
+        if _extensions_known(connection):
+            findings += frames.reserved_bits(frame, side.deflate)
+        for check in (frames.opcode, frames.length, frames.control):
+            findings += check(frame)
+        if framing_known:
+            findings += frames.fragmentation(frame, in_message)
+        findings += frames.data_after_close(frame, bool(side.closes))
+        self._rules.tell(side, findings)
+
+    def key(self, found: str) -> None:
+        if not self._keys_told and not self._unsure:
+            self._keys_told = True
+            self._rules.tell(self._side, [("F5", MUST, "a key that can't be foreseen", found)])
+
+    def message(self, message: Message, inflated: bool) -> None:
+        if not self._unsure:
+            self._rules.tell(self._side, frames.content(message, inflated))
+
+    def close(self, close: Close, number: int) -> None:
+        if self._unsure:
+            return
+        findings = [*frames.close_body(close), *frames.close_code(close, self._side.is_client)]
+        self._rules.tell(self._side, [*findings, *frames.close_again(number)])
+
+
+def _extensions_known(connection: Connection) -> bool:
+    """What the reserved bits mean is known: the answer was seen, and agreed to nothing else than is read here."""
+    if connection.http_status < 0 or connection.opening != "handshake":
+        return False
+    names = (part.partition(";")[0].strip().lower() for part in (connection.extensions or "").split(","))
+    return all(name in ("", DEFLATE) for name in names)
+
+
+def _first_end(connection: Connection) -> int:
+    """The time of the first FIN or RST, else how far the capture goes."""
+    halves = (connection.client.half, connection.server.half)
+    times: list[int] = [time for half in halves for time in (half.fin_time, half.reset_time) if time != NO_TIME]
+    until: int = connection.flow.watched_until
+    return min(times) if times else until
