@@ -20,6 +20,7 @@ HOT = (
     "frames",
     "messages",
     "outcome",
+    "diagnosis.gathering",
 )
 CHECKS = {"boundscheck": True, "overflowcheck": True, "wraparound": False}
 

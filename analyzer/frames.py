@@ -182,6 +182,4 @@ class FrameReader(Reader):
             self.in_payload = False
             self.header_held = 0
         if how != 0 and connection.ending == NO_TIME:
-            connection.ending = self.packet.time
-            connection.ending_last_client = connection.client.last_frame
-            connection.ending_last_server = connection.server.last_frame
+            connection.mark_ending(self.packet.time)

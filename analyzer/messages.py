@@ -328,9 +328,7 @@ class MessageReader(FramePayloadReader):
             side.closes.append(close)
             self.observer.close(close)
         if connection.ending == NO_TIME:
-            connection.ending = frame.time
-            connection.ending_last_client = connection.client.last_frame
-            connection.ending_last_server = connection.server.last_frame
+            connection.mark_ending(frame.time)
 
     def _complete_ping(self) -> None:
         side = self.side

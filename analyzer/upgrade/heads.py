@@ -27,7 +27,7 @@ PREFACE_OF = {
 
 # header fields that are read, and two kinds of lines beside
 HOST, UPGRADE, ORIGIN, USER_AGENT, PROTOCOL, EXTENSIONS, KEY = range(7)
-X_FORWARDED_FOR, FORWARDED, LENGTH, ENCODING, FIELDS = range(7, 12)
+X_FORWARDED_FOR, FORWARDED, LENGTH, ENCODING, ACCEPT, FIELDS = range(7, 13)
 OTHER_FIELD, FOLDED = -1, -2
 FIELD_NAMES = {
     b"host": HOST,
@@ -41,6 +41,7 @@ FIELD_NAMES = {
     b"forwarded": FORWARDED,
     b"content-length": LENGTH,
     b"transfer-encoding": ENCODING,
+    b"sec-websocket-accept": ACCEPT,
 }
 CHANGING = {b"sec-websocket-key", b"sec-websocket-accept", b"date", b"cookie", b"set-cookie", b"etag", b"x-request-id"}
 UNUSED = (OTHER_FIELD, "")

@@ -1,0 +1,159 @@
+"""Finds timers in many endings: connections to one service, ended by the same side, at the same reading of one clock.
+
+A timer is claimed only where so many equal readings can't be chance, and where the endings lie apart in time: what
+ends at one moment has one event as its cause, whatever its clocks say.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+from math import exp
+from typing import Any
+
+import numpy as np
+
+from analyzer.diagnosis.facts import CLIENT, NOBODY
+from analyzer.records import NO_TIME
+
+SECOND = 1_000_000_000
+CLOCKS = ("idle", "client_idle", "server_idle", "lifetime")
+LIFETIME = 3
+SHORTEST = SECOND
+FEWEST = 4
+"""Endings at different moments that a timer needs."""
+CHANCE = 1e-5
+EARLY = 3 * SECOND // 10  # nginx moves its timers lazily
+JOB_IDLE = SECOND // 20
+"""A side that closes so soon after its last message, always after as many messages, has finished its work."""
+
+Numbers = Any  # numpy arrays of int64; numpy's own types say no more here
+
+
+@dataclass(frozen=True)
+class Timer:
+    """One timer. nanoseconds: its value; spread: of the readings, largest less smallest; moments: at which it fired;
+    closer: the side that ended the connections; loose: the readings lie farther apart than a precise timer's."""
+
+    clock: int
+    nanoseconds: int
+    count: int
+    spread: int
+    moments: int
+    closer: int
+    loose: bool
+
+    @property
+    def seconds(self) -> float:
+        return self.nanoseconds / SECOND
+
+
+def width_of(value: Numbers) -> Numbers:
+    """How far apart the readings of one precise timer lie: 50 ms or 1 %."""
+    return np.maximum(SECOND // 20, value // 100)
+
+
+def readings(columns: dict[str, Numbers]) -> Numbers:
+    """The four clocks of every row at the first event of its end; NO_TIME where not known."""
+    opened, ending = columns["opened"], columns["ending"]
+    known = (opened != NO_TIME) & (ending != NO_TIME)
+    lifetime = np.where(known, ending - np.where(known, opened, 0), NO_TIME)
+    return np.stack([columns["idle"], columns["client_idle"], columns["server_idle"], lifetime])
+
+
+def timers_of(columns: dict[str, Numbers], closer: Numbers, eligible: Numbers) -> tuple[list[Timer], Numbers]:
+    """The timers, and for every row which of them ended it (-1: none). eligible: rows that one may have ended."""
+    member = np.full(len(closer), -1, np.int32)
+    clocks = readings(columns)
+    rows = np.flatnonzero(eligible & (closer != NOBODY) & (clocks[LIFETIME] >= SHORTEST))
+    group = columns["service"][rows] * 4 + closer[rows]
+    order = np.argsort(group, kind="stable")
+    rows, group = rows[order], group[order]
+    bounds = np.flatnonzero(np.diff(group)) + 1
+    found: list[Timer] = []
+    for same in np.split(rows, bounds):
+        for timer, fired in _timers_in(same, columns, clocks, int(closer[same[0]]) if len(same) else CLIENT):
+            member[fired] = len(found)
+            found.append(timer)
+    return found, member
+
+
+def _timers_in(
+    rows: Numbers, columns: dict[str, Numbers], clocks: Numbers, closer: int
+) -> Iterator[tuple[Timer, Numbers]]:
+    """The timers of one service, the plainest first."""
+    total = len(rows)
+    while len(rows) >= FEWEST:
+        best = None
+        for loose in (False, True):
+            candidates = [_densest(rows, clock, clocks, columns, total, loose) for clock in range(len(CLOCKS))]
+            fitting = [each for each in candidates if each is not None and _plausible(each, columns, clocks)]
+            if fitting:
+                best = max(fitting, key=lambda each: (each[0].count, -each[2]))
+                best = min((each for each in fitting if each[0].count >= 0.95 * best[0].count), key=lambda each: each[2])
+                break
+        if best is None:
+            return
+        timer, fired, _ = best
+        yield Timer(timer.clock, timer.nanoseconds, timer.count, timer.spread, timer.moments, closer, timer.loose), fired
+        rows = np.setdiff1d(rows, fired, assume_unique=True)
+
+
+Candidate = tuple[Timer, Numbers, float]
+
+
+def _densest(
+    rows: Numbers, clock: int, clocks: Numbers, columns: dict[str, Numbers], total: int, loose: bool
+) -> Candidate | None:
+    """The most readings of one clock that lie together, if they are too many for chance; with their deviation."""
+    values = clocks[clock][rows]
+    usable = values >= SHORTEST
+    rows, values = rows[usable], values[usable]
+    if len(rows) < FEWEST:
+        return None
+    order = np.argsort(values, kind="stable")
+    rows, values = rows[order], values[order]
+    width = width_of(values) + (EARLY if loose else 0)
+    stops = np.searchsorted(values, values + width, "right")
+    first = int(np.argmax(stops - np.arange(len(values))))
+    last = int(stops[first])
+    middle = int(np.median(values[first:last]))
+    span = max(int(values[-1] - values[0]), middle)
+    moments = _moments(columns["ending"][rows[first:last]], int(width[first]))
+    if moments < FEWEST or _chance(moments, total * int(width[first]) / span) > CHANCE:
+        return None
+    deviation = float(np.std(values[first:last]))
+    if not loose:  # those that fired early, as nginx does
+        first = int(np.searchsorted(values, middle - EARLY - width_of(middle) // 5))
+    value = int(values[last - 1]) if loose else middle
+    spread = int(values[last - 1] - values[first])
+    return Timer(clock, value, last - first, spread, moments, NOBODY, loose), rows[first:last], deviation
+
+
+def _moments(times: Numbers, apart: int) -> int:
+    """How many moments there are that lie so far apart."""
+    return 1 + int(np.count_nonzero(np.diff(np.sort(times)) > min(apart, SECOND // 20) // 5))
+
+
+def _chance(count: int, expected: float) -> float:
+    """How likely so many or more are where `expected` are (Poisson)."""
+    term = total = exp(-min(expected, 700.0))
+    for each in range(1, count):
+        term *= expected / each
+        total += term
+    return max(0.0, 1.0 - total) if count > expected else 1.0
+
+
+def _plausible(candidate: Candidate, columns: dict[str, Numbers], clocks: Numbers) -> bool:
+    """Not the length of equal jobs, and no other connection of the service outlived it."""
+    timer, fired, _ = candidate
+    counts = columns["client_messages"][fired]
+    equal_work = counts[0] > 0 and bool(np.all(counts == counts[0]))
+    if equal_work and float(np.mean(clocks[0][fired] <= JOB_IDLE)) >= 0.9:
+        return False
+    if timer.clock != LIFETIME:
+        return True
+    service = columns["service"] == columns["service"][fired[0]]
+    lived = np.where(columns["opened"] != NO_TIME, columns["end"] - np.maximum(columns["opened"], 0), 0)
+    limit = timer.nanoseconds + max(EARLY, timer.nanoseconds // 20)
+    return int(np.count_nonzero(service & (lived > limit))) <= 0.1 * timer.count
