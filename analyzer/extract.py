@@ -11,13 +11,10 @@ import struct
 from collections import deque
 from dataclasses import dataclass
 from ipaddress import ip_address
-from typing import TYPE_CHECKING, BinaryIO
+from typing import BinaryIO
 
 from analyzer.limits import FRAGMENTS_BYTES
 from analyzer.records import NO_TIME, Packet, PacketReader, Segment, SegmentReader
-
-if TYPE_CHECKING:
-    import cython
 
 _SECTION, _INTERFACE, _SIMPLE, _ENHANCED = 0x0A0D0D0A, 1, 3, 6
 _BYTE_ORDER = 0x1A2B3C4D
@@ -119,7 +116,7 @@ class Extractor(SegmentReader):
         """What the capture stage must feed instead of the packet stage."""
         return Tap(self._packet, packets, self)
 
-    def segment(self) -> cython.void:
+    def segment(self) -> None:
         """Take the segment in hand."""
         self.taken = True
         if self._over:
@@ -174,7 +171,7 @@ class Tap(PacketReader):
         self._fragments: deque[tuple[bytes, Record]] = deque()
         self._held = 0
 
-    def packet(self) -> cython.void:
+    def packet(self) -> None:
         """Pass the packet in hand on, and write it if it belongs."""
         packet = self._packet
         extractor = self._extractor

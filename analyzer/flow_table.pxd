@@ -9,8 +9,8 @@ cdef class FlowTable:
     cdef Py_ssize_t _slot_of(self)
     cpdef Py_ssize_t find(self)
     cpdef Py_ssize_t add(self)
-    cpdef void remove(self, Py_ssize_t index)
-    cdef void _grow(self)
-    cdef void _rehash(self, Py_ssize_t slots)
+    cpdef object remove(self, Py_ssize_t index)
+    cdef object _grow(self)
+    cdef object _rehash(self, Py_ssize_t slots)
 
 cdef unsigned long long LOW_32, SPREAD

@@ -95,7 +95,7 @@ class FlowTable:
         self.keys[at + 4] = self.rest
         return index
 
-    def remove(self, index: cython.Py_ssize_t) -> cython.void:
+    def remove(self, index: cython.Py_ssize_t) -> None:
         """Forget the number `index`; the key in hand must be its key."""
         slot: cython.Py_ssize_t = self._slot_of()
         while self.slots[slot] != index:
@@ -111,12 +111,12 @@ class FlowTable:
         self.high_high, self.high_low = self.keys[at + 2], self.keys[at + 3]
         self.rest = self.keys[at + 4]
 
-    def _grow(self) -> cython.void:
+    def _grow(self) -> None:
         self.capacity *= 2
         self.keys = grown(self.keys, "Q", 5 * self.capacity)
         self._rehash(4 * self.capacity)
 
-    def _rehash(self, slots: cython.Py_ssize_t) -> cython.void:
+    def _rehash(self, slots: cython.Py_ssize_t) -> None:
         """Lay the slots anew, without those of removed numbers."""
         index: cython.Py_ssize_t
         slot: cython.Py_ssize_t

@@ -11,12 +11,12 @@ cdef class FrameReader(Reader):
     cdef bint in_payload
     cdef unsigned long long remaining
     cdef long long base
-    cpdef void data(self, Py_ssize_t start, Py_ssize_t stop)
-    cpdef void gap(self, long long size, bint cut)
-    cpdef void end(self, int how)
+    cpdef object data(self, Py_ssize_t start, Py_ssize_t stop)
+    cpdef object gap(self, long long size, bint cut)
+    cpdef object end(self, int how)
     cdef Py_ssize_t _hold_header(self, Py_ssize_t at, Py_ssize_t stop)
-    cdef void _begin(self, Py_ssize_t at, int size)
-    cdef void _complete(self, long long offset)
-    cdef void _give_up(self)
+    cdef object _begin(self, Py_ssize_t at, int size)
+    cdef object _complete(self, long long offset)
+    cdef object _give_up(self)
 
 cdef int header_size(int second) noexcept

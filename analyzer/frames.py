@@ -45,7 +45,7 @@ class FrameReader(Reader):
         self.base = -1
         frame.sender = side
 
-    def data(self, start: cython.Py_ssize_t, stop: cython.Py_ssize_t) -> cython.void:
+    def data(self, start: cython.Py_ssize_t, stop: cython.Py_ssize_t) -> None:
         at: cython.Py_ssize_t = start
         take: cython.Py_ssize_t
         size: cython.int
@@ -100,7 +100,7 @@ class FrameReader(Reader):
             self.header_held = 0
         return at
 
-    def _begin(self, at: cython.Py_ssize_t, size: cython.int) -> cython.void:
+    def _begin(self, at: cython.Py_ssize_t, size: cython.int) -> None:
         packet: Packet = self.packet
         frame: Frame = self.frame_in_hand
         first: cython.int = packet.data[at]
@@ -132,7 +132,7 @@ class FrameReader(Reader):
         self.in_payload = True
         self.payloads.begin()
 
-    def _complete(self, offset: cython.longlong) -> cython.void:
+    def _complete(self, offset: cython.longlong) -> None:
         frame: Frame = self.frame_in_hand
         side: Side = self.side
         packet: Packet = self.packet
@@ -147,7 +147,7 @@ class FrameReader(Reader):
         self.payloads.complete()
         side.last_frame = packet.time
 
-    def gap(self, size: cython.longlong, cut: cython.bint) -> cython.void:
+    def gap(self, size: cython.longlong, cut: cython.bint) -> None:
         if self.base < 0:
             self.base = self.source.offset
         self.side.exact = False
@@ -161,7 +161,7 @@ class FrameReader(Reader):
         else:
             self._give_up()
 
-    def _give_up(self) -> cython.void:
+    def _give_up(self) -> None:
         self.side.broken = True
         self._account_unfinished()
         self.payloads.give_up()
@@ -174,7 +174,7 @@ class FrameReader(Reader):
         if self.in_payload:
             self.side.frame_bytes += self.frame_in_hand.header_size + self.frame_in_hand.captured
 
-    def end(self, how: cython.int) -> cython.void:
+    def end(self, how: cython.int) -> None:
         connection = self.side.connection
         if how != END_RST and not self.side.broken:  # what an RST overtook may still come
             self._account_unfinished()

@@ -14,16 +14,16 @@ cdef class MessageReader(FramePayloadReader):
     cdef list chunks
     cdef bytearray control
     cdef bint control_whole
-    cpdef void begin(self)
-    cpdef void payload(self, Py_ssize_t start, Py_ssize_t stop)
-    cpdef void missing(self, long long size)
-    cpdef void complete(self)
-    cpdef void give_up(self)
-    cdef void _begin_message(self)
-    cdef void _check_text(self, Py_ssize_t start, Py_ssize_t stop)
+    cpdef object begin(self)
+    cpdef object payload(self, Py_ssize_t start, Py_ssize_t stop)
+    cpdef object missing(self, long long size)
+    cpdef object complete(self)
+    cpdef object give_up(self)
+    cdef object _begin_message(self)
+    cdef object _check_text(self, Py_ssize_t start, Py_ssize_t stop)
     cdef bint _is_ascii(self, Py_ssize_t start, Py_ssize_t stop)
     cdef bytes _unmasked(self, Py_ssize_t start, Py_ssize_t stop)
-    cdef void _complete_message(self)
-    cdef void _abandon_message(self)
+    cdef object _complete_message(self)
+    cdef object _abandon_message(self)
 
 cdef int CONTINUATION, TEXT, BINARY, CLOSE, PING, PONG, IGNORED, DATA

@@ -74,7 +74,7 @@ class MessageReader(FramePayloadReader):
         self.control = bytearray()
         self.control_whole = True
 
-    def begin(self) -> cython.void:
+    def begin(self) -> None:
         frame: Frame = self.frame
         opcode: cython.int = frame.opcode
         self.position = 0
@@ -93,7 +93,7 @@ class MessageReader(FramePayloadReader):
         else:
             self.kind = IGNORED
 
-    def _begin_message(self) -> cython.void:
+    def _begin_message(self) -> None:
         message: Message = self.message
         frame: Frame = self.frame
         self.in_message = True
@@ -111,7 +111,7 @@ class MessageReader(FramePayloadReader):
         if self.gathers:
             self.chunks = []
 
-    def payload(self, start: cython.Py_ssize_t, stop: cython.Py_ssize_t) -> cython.void:
+    def payload(self, start: cython.Py_ssize_t, stop: cython.Py_ssize_t) -> None:
         size: cython.longlong = stop - start
         if self.kind == DATA:
             if self.gathers and self.body < self.compressed_limit:
@@ -124,7 +124,7 @@ class MessageReader(FramePayloadReader):
             self.control += self._unmasked(start, stop)
         self.position += size
 
-    def missing(self, size: cython.longlong) -> cython.void:
+    def missing(self, size: cython.longlong) -> None:
         self.position += size
         if self.kind == DATA:
             self.body += size
@@ -162,7 +162,7 @@ class MessageReader(FramePayloadReader):
             shift = shift - 8 if shift else 24
         return odd & 128 == 0
 
-    def _check_text(self, start: cython.Py_ssize_t, stop: cython.Py_ssize_t) -> cython.void:
+    def _check_text(self, start: cython.Py_ssize_t, stop: cython.Py_ssize_t) -> None:
         """Go on checking that the whole message is UTF-8 (RFC 6455 5.6, 8.1)."""
         if self.decoder is None:
             if stop - start <= 64:  # calling a library costs as much as looking at so many bytes in place
@@ -177,7 +177,7 @@ class MessageReader(FramePayloadReader):
             self.text_fails = True
             self.checks_text = False
 
-    def complete(self) -> cython.void:
+    def complete(self) -> None:
         frame: Frame = self.frame
         message: Message = self.message
         if self.kind == DATA:
@@ -199,7 +199,7 @@ class MessageReader(FramePayloadReader):
         elif self.kind == PONG:
             self._complete_pong()
 
-    def _complete_message(self) -> cython.void:
+    def _complete_message(self) -> None:
         message: Message = self.message
         side: Side = self.side
         size: cython.longlong = self.body
@@ -267,7 +267,7 @@ class MessageReader(FramePayloadReader):
         """What later messages refer back to is not known; without context takeover each begins anew."""
         self.inflater = False if self.side.takeover else None
 
-    def _abandon_message(self) -> cython.void:
+    def _abandon_message(self) -> None:
         """The message under way never became complete."""
         message: Message = self.message
         self.in_message = False
@@ -284,7 +284,7 @@ class MessageReader(FramePayloadReader):
             self.observer.message(message)
         message.number += 1
 
-    def give_up(self) -> cython.void:
+    def give_up(self) -> None:
         if self.in_message:
             if self.kind == DATA and self.frame.length > self.position and self.position >= 0:
                 self._count_declared()

@@ -101,7 +101,7 @@ def conclude(connection: Connection) -> Outcome:
     return outcome
 
 
-def _place(outcome: Outcome) -> cython.void:
+def _place(outcome: Outcome) -> None:
     """Which end of the TCP connection is the client."""
     flow: Flow = outcome.flow
     if outcome.client.half is flow.high:
@@ -334,7 +334,7 @@ def _exact(connection: Connection, side: Side) -> cython.bint:
     return side.exact and not side.broken and not _not_captured(side) and connection.opening != "midstream"
 
 
-def _pings(outcome: Outcome) -> cython.void:
+def _pings(outcome: Outcome) -> None:
     """Round trips of both sides' Pings, and how many stayed unanswered (RFC 6455 5.5.2, 5.5.3)."""
     client: cython.longlong
     server: cython.longlong
@@ -375,7 +375,7 @@ def _unanswered(side: Side, judged_until: cython.longlong) -> cython.longlong:
     return count
 
 
-def _repairs(outcome: Outcome) -> cython.void:
+def _repairs(outcome: Outcome) -> None:
     """Retransmissions, and bytes acknowledged but never captured; MISSING where a direction was not captured."""
     flow: Flow = outcome.flow
     outcome.retransmissions = outcome.lost_bytes = MISSING

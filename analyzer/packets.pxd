@@ -17,7 +17,7 @@ cdef class Packets(PacketReader):
     cdef int depth
     cdef long long not_tcp, held_fragments, joined_fragments, too_deep
     cdef long long unknown_link, damaged_link, damaged_ip, damaged_tcp
-    cpdef void packet(self)
+    cpdef object packet(self)
     cpdef dict counts(self)
     cdef int link(self, int link_type, Py_ssize_t at, Py_ssize_t stop, Py_ssize_t end) except -1
     cdef int typed(self, int ethertype, Py_ssize_t at, Py_ssize_t stop, Py_ssize_t end) except -1

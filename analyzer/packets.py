@@ -83,7 +83,7 @@ class Packets(PacketReader):
             "undecodable: TCP header cut or damaged": self.damaged_tcp,
         }
 
-    def packet(self) -> cython.void:
+    def packet(self) -> None:
         """Decode the packet in hand: one segment to the reader, or one more in `counts`."""
         packet: Packet = self.current
         end: cython.Py_ssize_t = packet.start + packet.wire_length

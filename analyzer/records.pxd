@@ -1,4 +1,5 @@
 # C types of the records that the stages share; what each field means stands in records.py.
+# With many connections a packet's time goes into fetching its records: what every packet touches stands together.
 
 cdef class Packet:
     cdef public const unsigned char[::1] data
@@ -16,15 +17,15 @@ cdef class Segment:
     cdef public long long length
 
 cdef class PacketReader:
-    cpdef void packet(self)
+    cpdef object packet(self)
 
 cdef class SegmentReader:
-    cpdef void segment(self)
+    cpdef object segment(self)
 
 cdef class Reader:
-    cpdef void data(self, Py_ssize_t start, Py_ssize_t stop)
-    cpdef void gap(self, long long size, bint cut)
-    cpdef void end(self, int how)
+    cpdef object data(self, Py_ssize_t start, Py_ssize_t stop)
+    cpdef object gap(self, long long size, bint cut)
+    cpdef object end(self, int how)
 
 cdef class Source:
     cdef public Reader reader
@@ -34,13 +35,16 @@ cdef class Source:
 cdef class Half(Source):
     cdef public Flow flow
     cdef public Half peer
-    cdef public bint known, acknowledges, syn, finished, was_reset
-    cdef public unsigned int initial, next, acknowledgment
-    cdef public long long packets, captured_bytes, duplicate_bytes, conflicting_bytes, lost_bytes, cut_bytes
-    cdef public long long skipped_bytes, after_end_bytes, retransmissions
-    cdef public long long fin_time, reset_time, fin_offset
+    cdef public unsigned int next, acknowledgment
+    cdef public bint known, acknowledges, finished
     cdef public int time_to_live
+    cdef public long long packets, captured_bytes, fin_offset
     cdef public object held
+    cdef public bint syn, was_reset
+    cdef public unsigned int initial
+    cdef public long long duplicate_bytes, conflicting_bytes, lost_bytes, cut_bytes
+    cdef public long long skipped_bytes, after_end_bytes, retransmissions
+    cdef public long long fin_time, reset_time
     cdef public long long hole_packet, hole_time
     cdef public long long last_time, reset_packet, reset_silent, shut_since, shut_packet
     cdef public int reset_time_to_live
@@ -49,15 +53,18 @@ cdef class Half(Source):
     cdef public long long probes, probe_first, probe_time, probe_packet, probes_after
 
 cdef class Flow:
+    cdef public Half low, high
+    cdef public long long packets, last_time, last_packet
+    cdef public int last_file
+    cdef public bint ended, begun, complete
     cdef public int version, point, low_port, high_port
     cdef public unsigned long long low_high, low_low, high_high, high_low
-    cdef public Half low, high, opener
-    cdef public long long packets, start, last_time, first_packet, last_packet, watched_until
-    cdef public int first_file, last_file
+    cdef public Half opener
+    cdef public long long start, first_packet, watched_until
+    cdef public int first_file
     cdef public int end_how
     cdef public Half end_by
     cdef public long long end_time
-    cdef public bint complete, begun, ended
     cdef public object opening
     cdef public Py_ssize_t index
     cdef public list connections
@@ -72,17 +79,16 @@ cdef class Close:
     cdef public bint cut, peer_close_acknowledged, after_peer_fin, after_peer_reset
 
 cdef class Side:
+    cdef public bint broken, deflate
+    cdef public long long frames, wire_bytes, frame_bytes, last_frame, messages, bytes, largest
     cdef public Connection connection
     cdef public Side peer
-    cdef public bint is_client
     cdef public Source source
     cdef public Half half
-    cdef public long long frames, messages, bytes, wire_bytes, largest, last_frame
-    cdef public long long pings, unanswered_pings, frame_bytes, unread_bytes, over_limit_bytes
-    cdef public bint exact, broken
-    cdef public list closes, outstanding_pings, round_trips
-    cdef public bint deflate, takeover
+    cdef public bint is_client, exact, takeover
     cdef public int window_bits
+    cdef public long long pings, unanswered_pings, unread_bytes, over_limit_bytes
+    cdef public list closes, outstanding_pings, round_trips
 
 cdef class Connection:
     cdef public long long number
@@ -110,11 +116,11 @@ cdef class Frame:
     cdef public int file
 
 cdef class FramePayloadReader:
-    cpdef void begin(self)
-    cpdef void payload(self, Py_ssize_t start, Py_ssize_t stop)
-    cpdef void missing(self, long long size)
-    cpdef void complete(self)
-    cpdef void give_up(self)
+    cpdef object begin(self)
+    cpdef object payload(self, Py_ssize_t start, Py_ssize_t stop)
+    cpdef object missing(self, long long size)
+    cpdef object complete(self)
+    cpdef object give_up(self)
 
 cdef class Message:
     cdef public Side sender
@@ -124,7 +130,7 @@ cdef class Message:
     cdef public bytes payload
 
 cdef class Observer:
-    cpdef void frame(self, Frame frame)
-    cpdef void message(self, Message message)
-    cpdef void close(self, Close close)
-    cpdef void connection(self, Connection connection)
+    cpdef object frame(self, Frame frame)
+    cpdef object message(self, Message message)
+    cpdef object close(self, Close close)
+    cpdef object connection(self, Connection connection)

@@ -66,27 +66,27 @@ class Segment:
 class PacketReader:
     """Who takes the packets that the capture stage reads."""
 
-    def packet(self) -> cython.void:
+    def packet(self) -> None:
         """Take the packet in hand (the shared Packet)."""
 
 
 class SegmentReader:
     """Who takes the TCP segments that the packet stage decodes."""
 
-    def segment(self) -> cython.void:
+    def segment(self) -> None:
         """Take the segment in hand (the shared Segment and Packet)."""
 
 
 class Reader:
     """Who takes one direction's bytes in order, whatever carried them (TCP, TLS, HTTP/2)."""
 
-    def data(self, start: cython.Py_ssize_t, stop: cython.Py_ssize_t) -> cython.void:
+    def data(self, start: cython.Py_ssize_t, stop: cython.Py_ssize_t) -> None:
         """Take the bytes Packet.data[start:stop]; they follow what came before."""
 
-    def gap(self, size: cython.longlong, cut: cython.bint) -> cython.void:
+    def gap(self, size: cython.longlong, cut: cython.bint) -> None:
         """`size` bytes that the capture never had; cut: the snapshot length cut them, else they were lost."""
 
-    def end(self, how: cython.int) -> cython.void:
+    def end(self, how: cython.int) -> None:
         """No more bytes come: END_FIN, END_RST, ..., or END_CAPTURE when the capture or the flow's record ended."""
 
 
@@ -381,19 +381,19 @@ class Frame:
 class FramePayloadReader:
     """Who takes the frames of one direction as the frame stage reads them; their header stands in its Frame."""
 
-    def begin(self) -> cython.void:
+    def begin(self) -> None:
         """A frame's header is complete."""
 
-    def payload(self, start: cython.Py_ssize_t, stop: cython.Py_ssize_t) -> cython.void:
+    def payload(self, start: cython.Py_ssize_t, stop: cython.Py_ssize_t) -> None:
         """The next bytes of its payload, still masked: Packet.data[start:stop]."""
 
-    def missing(self, size: cython.longlong) -> cython.void:
+    def missing(self, size: cython.longlong) -> None:
         """The next `size` bytes of its payload are not in the capture."""
 
-    def complete(self) -> cython.void:
+    def complete(self) -> None:
         """The frame is complete."""
 
-    def give_up(self) -> cython.void:
+    def give_up(self) -> None:
         """No further frame of this direction can be read: what is under way stays incomplete."""
 
 
@@ -426,14 +426,14 @@ class Message:
 class Observer:
     """Who is told what was seen, as it is seen: the tables, or a second look at one connection."""
 
-    def frame(self, frame: Frame) -> cython.void:
+    def frame(self, frame: Frame) -> None:
         """A frame is complete. The record is overwritten by the next one."""
 
-    def message(self, message: Message) -> cython.void:
+    def message(self, message: Message) -> None:
         """A message is complete, or given up. The record is overwritten by the next one."""
 
-    def close(self, close: Close) -> cython.void:
+    def close(self, close: Close) -> None:
         """A Close frame is complete. The record stays."""
 
-    def connection(self, connection: Connection) -> cython.void:
+    def connection(self, connection: Connection) -> None:
         """A connection is over, or the capture is: nothing more comes of it."""

@@ -14,19 +14,19 @@ cdef class Streams(SegmentReader):
     cdef int[::1] first_file
     cdef long long lost_after_packets, lost_after_time, linger, held_limit
     cdef readonly long long websocket_packets, other_packets
-    cpdef void segment(self)
+    cpdef object segment(self)
     cdef bint _begins_anew(self, Flow flow, Half half)
     cdef Py_ssize_t _new(self)
-    cdef void _reset(self, Py_ssize_t index)
-    cdef void _make_room(self)
-    cdef void _light(self, Py_ssize_t index, bint forward)
-    cdef void _ignored(self, Py_ssize_t index, bint forward)
-    cdef void _live(self, Py_ssize_t index, bint forward)
+    cdef object _reset(self, Py_ssize_t index)
+    cdef object _make_room(self)
+    cdef object _light(self, Py_ssize_t index, bint forward)
+    cdef object _ignored(self, Py_ssize_t index, bint forward)
+    cdef object _live(self, Py_ssize_t index, bint forward)
     cdef Flow _promote(self, Py_ssize_t index)
-    cdef void _ignore(self, Flow flow)
-    cdef void _payload(self, Half half)
-    cdef void _take(self, Half half, Py_ssize_t start, Py_ssize_t stop, long long length)
-    cdef void _hand(self, Half half, Py_ssize_t start, Py_ssize_t stop)
+    cdef object _ignore(self, Flow flow)
+    cdef object _payload(self, Half half)
+    cdef object _take(self, Half half, Py_ssize_t start, Py_ssize_t stop, long long length)
+    cdef object _hand(self, Half half, Py_ssize_t start, Py_ssize_t stop)
     cdef bint _control(self, Flow flow, Half half)
 
 cdef int FIN, SYN, RST, ACK

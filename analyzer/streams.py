@@ -87,7 +87,7 @@ class Streams(SegmentReader):
         self.other_packets = 0
         self._make_room()
 
-    def _make_room(self) -> cython.void:
+    def _make_room(self) -> None:
         size: cython.Py_ssize_t = self.table.capacity
         self.states = grown(self.states, "B", size)
         self.seen = grown(self.seen, "B", size)
@@ -99,7 +99,7 @@ class Streams(SegmentReader):
         self.first_file = grown(self.first_file, "i", size)
         self.live.extend([None] * (size - len(self.live)))
 
-    def segment(self) -> cython.void:
+    def segment(self) -> None:
         segment: Segment = self.in_hand
         table: FlowTable = self.table
         rest: cython.ulonglong
@@ -148,7 +148,7 @@ class Streams(SegmentReader):
         self._reset(index)
         return index
 
-    def _reset(self, index: cython.Py_ssize_t) -> cython.void:
+    def _reset(self, index: cython.Py_ssize_t) -> None:
         """Begin a flow anew at the packet in hand."""
         self.states[index] = LIGHT
         self.seen[index] = 0
@@ -163,7 +163,7 @@ class Streams(SegmentReader):
         self.live[index] = None
         self.table.remove(index)
 
-    def _light(self, index: cython.Py_ssize_t, forward: cython.bint) -> cython.void:
+    def _light(self, index: cython.Py_ssize_t, forward: cython.bint) -> None:
         """A segment of a flow that has had no payload.
 
         seen: bits 0 and 1 SYN of low and high, 2 and 3 who opened it, 4 and 5 FIN.
@@ -220,7 +220,7 @@ class Streams(SegmentReader):
         self.live[index] = flow
         return flow
 
-    def _ignored(self, index: cython.Py_ssize_t, forward: cython.bint) -> cython.void:
+    def _ignored(self, index: cython.Py_ssize_t, forward: cython.bint) -> None:
         """A segment of a flow that is no WebSocket. seen: bit 4 and 5 FIN of low and high."""
         segment: Segment = self.in_hand
         flags: cython.int = segment.flags
@@ -239,7 +239,7 @@ class Streams(SegmentReader):
         if flags & RST or self.seen[index] & 48 == 48:
             self._forget(index)
 
-    def _ignore(self, flow: Flow) -> cython.void:
+    def _ignore(self, flow: Flow) -> None:
         """Nothing can come of this flow: keep only that it is ignored."""
         index: cython.Py_ssize_t = flow.index
         self.other_packets += flow.packets
@@ -252,7 +252,7 @@ class Streams(SegmentReader):
         if flow.high.fin_time != NO_TIME:
             self.seen[index] |= 32
 
-    def _live(self, index: cython.Py_ssize_t, forward: cython.bint) -> cython.void:
+    def _live(self, index: cython.Py_ssize_t, forward: cython.bint) -> None:
         segment: Segment = self.in_hand
         packet: Packet = self.packet
         flow: Flow = self.live[index]
@@ -313,7 +313,7 @@ class Streams(SegmentReader):
         away: cython.longlong = difference(segment.sequence, half.next)
         return away > OUTSIDE or away < -OUTSIDE
 
-    def _payload(self, half: Half) -> cython.void:
+    def _payload(self, half: Half) -> None:
         """The payload of the segment in hand: in order, from before (again), or beyond a hole."""
         segment: Segment = self.in_hand
         start: cython.Py_ssize_t = segment.start
@@ -366,7 +366,7 @@ class Streams(SegmentReader):
 
     def _take(
         self, half: Half, start: cython.Py_ssize_t, stop: cython.Py_ssize_t, length: cython.longlong
-    ) -> cython.void:
+    ) -> None:
         """Hand on bytes that are next in order: captured from start to stop, `length` on the wire."""
         half.next = advance(half.next, length)
         if stop > start:
@@ -375,7 +375,7 @@ class Streams(SegmentReader):
             half.cut_bytes += length - (stop - start)
             self._hand_gap(half, length - (stop - start), True)
 
-    def _hand(self, half: Half, start: cython.Py_ssize_t, stop: cython.Py_ssize_t) -> cython.void:
+    def _hand(self, half: Half, start: cython.Py_ssize_t, stop: cython.Py_ssize_t) -> None:
         take: cython.longlong = stop - start
         if half.finished:
             half.after_end_bytes += take

@@ -26,5 +26,5 @@ cdef class Walker:
 cdef class PcapWalker(Walker):
     cdef public int link_type, point
     cdef public long long header, scale, most, frame_check
-    cdef void file_header(self, Py_ssize_t at)
+    cdef object file_header(self, Py_ssize_t at)
     cdef unsigned int word(self, Py_ssize_t at) except? 1

@@ -124,7 +124,7 @@ class PcapWalker(Walker):
         self.most: cython.longlong = 0
         self.frame_check: cython.longlong = 0
 
-    def file_header(self, at: cython.Py_ssize_t) -> cython.void:
+    def file_header(self, at: cython.Py_ssize_t) -> None:
         """Read the file's header, whose magic number is known to be one of MAGICS."""
         self.big = self.data[at] == MICROSECOND_MAGIC >> 24
         magic: cython.longlong = self.word(at)

@@ -23,6 +23,6 @@ cdef class PcapngWalker(Walker):
     cdef bint section(self, Py_ssize_t at) except? 0
     cdef long long block(self, Py_ssize_t at, Py_ssize_t stop) except? 0
     cdef bint fields(self, int kind, Py_ssize_t at, Py_ssize_t stop) except? 0
-    cdef void describe(self, long long kind, Py_ssize_t at, Py_ssize_t stop)
-    cdef void remark(self, str what, Py_ssize_t at)
+    cdef object describe(self, long long kind, Py_ssize_t at, Py_ssize_t stop)
+    cdef object remark(self, str what, Py_ssize_t at)
     cdef unsigned int word(self, Py_ssize_t at) except? 1

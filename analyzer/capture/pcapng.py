@@ -245,7 +245,7 @@ class PcapngWalker(Walker):
         self.captured = min(self.wire, self.interface.snapshot or self.wire, stop - at - 16)
         return True
 
-    def describe(self, kind: cython.longlong, at: cython.Py_ssize_t, stop: cython.Py_ssize_t) -> cython.void:
+    def describe(self, kind: cython.longlong, at: cython.Py_ssize_t, stop: cython.Py_ssize_t) -> None:
         """Take a block that holds no packet."""
         if kind == SECTION:
             self.interfaces = []
@@ -296,7 +296,7 @@ class PcapngWalker(Walker):
             self.secrets_bytes += size
             self.secrets.append((self.word(at + 8), bytes(self.data[at + 16 : at + 16 + size])))
 
-    def remark(self, what: str, at: cython.Py_ssize_t) -> cython.void:
+    def remark(self, what: str, at: cython.Py_ssize_t) -> None:
         """Note damage that does not end the reading."""
         times, first = self.remarks.get(what, (0, at))
         self.remarks[what] = (times + 1, first)

@@ -53,13 +53,13 @@ class Exchange:
         """May a message of this kind begin here?"""
         return False
 
-    def meet(self, direction: Direction, kind: cython.int) -> cython.void:
+    def meet(self, direction: Direction, kind: cython.int) -> None:
         """A message begins."""
 
-    def count(self, kind: str) -> cython.void:
+    def count(self, kind: str) -> None:
         """The bytes turned out to be of a kind."""
 
-    def give_up(self) -> cython.void:
+    def give_up(self) -> None:
         """Nothing more is wanted of either direction."""
 
     def row(self) -> Connection:
@@ -74,13 +74,13 @@ class Exchange:
         """An answer's head is whole. The length of its body, NO_LENGTH or IN_CHUNKS."""
         return 0
 
-    def lost_request(self, begun: bytes) -> cython.void:
+    def lost_request(self, begun: bytes) -> None:
         """A request head broke off at a gap."""
 
-    def lost_answer(self, begun: bytes) -> cython.void:
+    def lost_answer(self, begun: bytes) -> None:
         """An answer's head broke off at a gap, or is missing from its first byte."""
 
-    def presume(self) -> cython.void:
+    def presume(self) -> None:
         """The client sends frames though no answer was captured."""
 
 
@@ -115,7 +115,7 @@ class Direction(Reader):
         self.late: cython.bint = False
         source.reader = self
 
-    def data(self, start: cython.Py_ssize_t, stop: cython.Py_ssize_t) -> cython.void:
+    def data(self, start: cython.Py_ssize_t, stop: cython.Py_ssize_t) -> None:
         """See Reader. A step takes at least one byte, or changes what is read next."""
         at: cython.Py_ssize_t = start
         while at < stop and self.source.reader is self:
@@ -128,7 +128,7 @@ class Direction(Reader):
         if at < stop:
             self.deliver(at, stop, self.source.offset + at - start)
 
-    def gap(self, size: cython.longlong, cut: cython.bint) -> cython.void:
+    def gap(self, size: cython.longlong, cut: cython.bint) -> None:
         """See Reader. What is under way is given up; reading goes on where a chunk begins like a head."""
         if self.phase == HELD:
             self.hold_gap(size, cut)
@@ -154,7 +154,7 @@ class Direction(Reader):
         elif self is self.exchange.server and self.exchange.answer_lost:
             self.hold_gap(size, cut)
 
-    def end(self, how: cython.int) -> cython.void:
+    def end(self, how: cython.int) -> None:
         """See Reader."""
         self.ended = how
         if self.late:
@@ -173,27 +173,27 @@ class Direction(Reader):
         """Is it lost between heads?"""
         return self.phase == SEARCH
 
-    def wait(self) -> cython.void:
+    def wait(self) -> None:
         """Keep what comes until go_on, start_over or release."""
         self.phase = HELD
 
-    def go_on(self) -> cython.void:
+    def go_on(self) -> None:
         """What was kept, and what comes, are heads."""
         self.phase = NEXT
         self.release()
 
-    def start_over(self) -> cython.void:
+    def start_over(self) -> None:
         """What was kept, and what comes, are the bytes of a tunnel."""
         self.phase = START
         self.release()
 
-    def let_go(self) -> cython.void:
+    def let_go(self) -> None:
         """Nothing that comes is wanted."""
         self.settle()
         self.source.reader = None
         self.source.skip = EVERYTHING
 
-    def expect_late_request(self) -> cython.void:
+    def expect_late_request(self) -> None:
         """Frames may come, yet before them requests that stand later in the capture than their answer."""
         self.late = True
         self.after = self.source.reader
@@ -267,7 +267,7 @@ class Direction(Reader):
         self.take_head(head)
         return origin + end
 
-    def take_head(self, head: bytes) -> cython.void:
+    def take_head(self, head: bytes) -> None:
         """A head is whole; its body decides where the next one begins."""
         length: cython.longlong
         if self is self.exchange.client:
@@ -319,7 +319,7 @@ class Direction(Reader):
             self.take_preface(begun)
         return limit
 
-    def take_preface(self, message: bytes) -> cython.void:
+    def take_preface(self, message: bytes) -> None:
         """A preface is whole."""
         kind: cython.int = self.preface
         self.wanted = 1
@@ -355,7 +355,7 @@ class Direction(Reader):
             self.exchange.give_up()
         return end
 
-    def take_line(self, line: bytes) -> cython.void:
+    def take_line(self, line: bytes) -> None:
         """A chunk's size, the empty line after its data, or a line of the trailer section."""
         if self.phase == TRAILER:
             if not line:
@@ -375,7 +375,7 @@ class Direction(Reader):
         self.body = 0
         return at + here
 
-    def deliver(self, at: cython.Py_ssize_t, stop: cython.Py_ssize_t, offset: cython.longlong) -> cython.void:
+    def deliver(self, at: cython.Py_ssize_t, stop: cython.Py_ssize_t, offset: cython.longlong) -> None:
         """Hand Packet.data[at:stop] to whoever reads now, as the source would."""
         source: Source = self.source
         if source.reader is None:
@@ -393,7 +393,7 @@ class Direction(Reader):
             source.reader.data(at, stop)
             source.offset = before
 
-    def hold(self, at: cython.Py_ssize_t, stop: cython.Py_ssize_t, offset: cython.longlong) -> cython.void:
+    def hold(self, at: cython.Py_ssize_t, stop: cython.Py_ssize_t, offset: cython.longlong) -> None:
         """Keep bytes until it is known what they are."""
         packet: Packet = self.packet
         data: cython.const[cython.uchar][::1] = packet.data
@@ -409,7 +409,7 @@ class Direction(Reader):
         if self.exchange.answer_lost and self is self.exchange.client and self.holds_frames():
             self.exchange.presume()
 
-    def hold_gap(self, size: cython.longlong, cut: cython.bint) -> cython.void:
+    def hold_gap(self, size: cython.longlong, cut: cython.bint) -> None:
         """Keep a gap in its place among the bytes held."""
         cost: cython.longlong = self.held_cost + HELD_ENTRY
         if cost > HELD_LIMIT:
@@ -428,7 +428,7 @@ class Direction(Reader):
             return False
         return begun[0] & 0x0F in (1, 2, 8, 9, 10)
 
-    def release(self) -> cython.void:
+    def release(self) -> None:
         """What was held goes to whoever reads now; where bytes were left out there is a gap. So does an end."""
         held: list[tuple[bytes, int, int, int, int, int, bool]] | None = self.held
         over: cython.longlong = self.over_bytes
@@ -458,7 +458,7 @@ class Direction(Reader):
 
     def replay(
         self, chunk: bytes, time: cython.longlong, number: cython.longlong, file: cython.int, offset: cython.longlong
-    ) -> cython.void:
+    ) -> None:
         """Deliver bytes of an earlier packet as that packet's."""
         packet: Packet = self.packet
         data: cython.const[cython.uchar][::1] = packet.data
@@ -471,7 +471,7 @@ class Direction(Reader):
         finally:
             packet.data, packet.time, packet.number, packet.file = data, now, number_now, file_now
 
-    def replay_gap(self, size: cython.longlong, cut: cython.bint) -> cython.void:
+    def replay_gap(self, size: cython.longlong, cut: cython.bint) -> None:
         """Tell of a gap as the source would."""
         source: Source = self.source
         passed: cython.longlong = min(source.skip, size)
@@ -479,7 +479,7 @@ class Direction(Reader):
         if passed < size and source.reader is not None:
             source.reader.gap(size - passed, cut)
 
-    def resume(self) -> cython.void:
+    def resume(self) -> None:
         """No request comes (any more): frames go on here."""
         packet: Packet = self.packet
         begun: bytes = bytes(self.pending)
@@ -491,7 +491,7 @@ class Direction(Reader):
             self.replay(begun, packet.time, packet.number, packet.file, self.source.offset - len(begun))
         self.release()
 
-    def settle(self) -> cython.void:
+    def settle(self) -> None:
         """Nothing more comes of what was kept: it counts as bytes beside the handshake."""
         self.other_bytes += len(self.pending) + self.over_bytes
         self.pending.clear()

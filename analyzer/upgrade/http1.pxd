@@ -14,7 +14,7 @@ cdef class Openings:
     cdef public dict kinds
     cdef FieldLines field_lines
     cpdef bint begin(self, Flow flow, Source low, Source high, Py_ssize_t start, Py_ssize_t stop)
-    cpdef void count(self, str kind)
+    cpdef object count(self, str kind)
 
 cdef class Opening(Exchange):
     cdef public Flow flow
@@ -25,12 +25,12 @@ cdef class Opening(Exchange):
     cdef bytes cut_request
     cdef long long asked, answered
     cdef int waiting, last_status
-    cpdef void ask_upgrade(self, bytes line, object fields, Py_ssize_t size)
+    cpdef object ask_upgrade(self, bytes line, object fields, Py_ssize_t size)
     cpdef Connection connect(self, str basis)
-    cpdef void describe(self, bytes line, object fields, Py_ssize_t size)
+    cpdef object describe(self, bytes line, object fields, Py_ssize_t size)
     cpdef bint answers_head(self)
-    cpdef void final_answer(self, int status, Py_ssize_t size)
-    cpdef void refuse(self, int status, Py_ssize_t size)
-    cpdef void switch(self, object fields, Py_ssize_t size)
-    cpdef void unasked(self)
-    cpdef void open_tunnel(self)
+    cpdef object final_answer(self, int status, Py_ssize_t size)
+    cpdef object refuse(self, int status, Py_ssize_t size)
+    cpdef object switch(self, object fields, Py_ssize_t size)
+    cpdef object unasked(self)
+    cpdef object open_tunnel(self)

@@ -79,7 +79,7 @@ class Openings:
         flow.opening = Opening(self, flow, low, high)
         return True
 
-    def count(self, kind: str) -> cython.void:
+    def count(self, kind: str) -> None:
         """Count one more flow whose bytes were of a kind."""
         self.kinds[kind] = self.kinds.get(kind, 0) + 1
 
@@ -109,7 +109,7 @@ class Opening(Exchange):
         self.waiting: cython.int = NOTHING
         self.last_status: cython.int = 0
 
-    def count(self, kind: str) -> cython.void:
+    def count(self, kind: str) -> None:
         """See Openings.count."""
         self.openings.count(kind)
 
@@ -126,7 +126,7 @@ class Opening(Exchange):
             return kind == ANSWER
         return kind == REQUEST or (direction.at_start() and PROXY_HEADER_1 <= kind <= SOCKS_5)
 
-    def meet(self, direction: Direction, kind: cython.int) -> cython.void:
+    def meet(self, direction: Direction, kind: cython.int) -> None:
         """A message begins: who sends it is known by its kind."""
         if direction.at_start() and (self.client is None or direction is self.client):
             self.count(KIND_NAMES[kind])
@@ -134,7 +134,7 @@ class Opening(Exchange):
             self.client = direction.peer if kind == ANSWER else direction
             self.server = self.client.peer
 
-    def give_up(self) -> cython.void:
+    def give_up(self) -> None:
         """No (further) WebSocket comes of this flow: its bytes pass unread."""
         for direction in (self.low, self.high):
             direction.let_go()
@@ -164,7 +164,7 @@ class Opening(Exchange):
             return 0
         return headers.body_length(fields[LENGTH], fields[ENCODING], 0)
 
-    def ask_upgrade(self, line: bytes, fields: Any, size: cython.Py_ssize_t) -> cython.void:
+    def ask_upgrade(self, line: bytes, fields: Any, size: cython.Py_ssize_t) -> None:
         """An upgrade request: a row, unless its answer made one already (its packet stands later in the capture)."""
         client: Direction = self.client
         if client.late:
@@ -203,7 +203,7 @@ class Opening(Exchange):
         self.connection = connection
         return connection
 
-    def describe(self, line: bytes, fields: Any, size: cython.Py_ssize_t) -> cython.void:
+    def describe(self, line: bytes, fields: Any, size: cython.Py_ssize_t) -> None:
         """Fill in what the request of the last row says. A request line that was cut tells no path."""
         connection: Connection = self.connection
         words: bytes = line.strip()
@@ -248,7 +248,7 @@ class Opening(Exchange):
             heads.pop(0)
         return bool(heads) and heads[0] == self.answered
 
-    def final_answer(self, status: cython.int, size: cython.Py_ssize_t) -> cython.void:
+    def final_answer(self, status: cython.int, size: cython.Py_ssize_t) -> None:
         """Match a final answer with its request: does it refuse the upgrade, open the tunnel?"""
         awaited: cython.bint = self.waiting != NOTHING and (self.answers_missing or self.answered == self.asked - 1)
         self.answered += 1
@@ -264,7 +264,7 @@ class Opening(Exchange):
             self.waiting = NOTHING
             self.client.go_on()
 
-    def refuse(self, status: cython.int, size: cython.Py_ssize_t) -> cython.void:
+    def refuse(self, status: cython.int, size: cython.Py_ssize_t) -> None:
         """The upgrade got another final answer; what the client sent since are its next requests."""
         connection: Connection = self.connection
         connection.opening = "refused"
@@ -275,7 +275,7 @@ class Opening(Exchange):
         self.server.settle()
         self.client.go_on()
 
-    def switch(self, fields: Any, size: cython.Py_ssize_t) -> cython.void:
+    def switch(self, fields: Any, size: cython.Py_ssize_t) -> None:
         """101: from here on both directions are frames."""
         client: Direction = self.client
         asked: cython.bint = self.waiting == UPGRADE_ANSWER
@@ -303,7 +303,7 @@ class Opening(Exchange):
         else:
             client.release()
 
-    def unasked(self) -> cython.void:
+    def unasked(self) -> None:
         """A row for a 101 whose upgrade request was not seen, or not as one."""
         connection: Connection = self.connect("request" if self.asked else "syn")
         cut: bytes | None = self.cut_request
@@ -314,7 +314,7 @@ class Opening(Exchange):
             self.client.other_bytes -= len(cut)
         self.openings.recognised(connection)
 
-    def presume(self) -> cython.void:
+    def presume(self) -> None:
         """The answer was not captured, but the client sends frames: it was a 101."""
         if self.waiting != UPGRADE_ANSWER:
             return
@@ -324,14 +324,14 @@ class Opening(Exchange):
         self.client.release()
         self.server.release()
 
-    def open_tunnel(self) -> cython.void:
+    def open_tunnel(self) -> None:
         """CONNECT was granted (RFC 9110 9.3.6): what follows starts as a new TCP connection would."""
         self.waiting = NOTHING
         self.asked = self.answered = 0
         self.head_requests = None
         self.client.start_over()
 
-    def lost_request(self, begun: bytes) -> cython.void:
+    def lost_request(self, begun: bytes) -> None:
         """A request head broke off at a gap after `begun`."""
         lines: Any = begun[: begun.rfind(b"\n") + 1].split(b"\n")
         fields: Any = self.openings.field_lines.fields(lines)
@@ -342,7 +342,7 @@ class Opening(Exchange):
         self.client.other_bytes += len(begun)
         self.cut_request = begun
 
-    def lost_answer(self, begun: bytes) -> cython.void:
+    def lost_answer(self, begun: bytes) -> None:
         """An answer's head broke off at a gap after `begun`, or is missing from its first byte."""
         lines: Any = begun[: begun.rfind(b"\n") + 1].split(b"\n")
         status: cython.int = status_of(begun) if len(begun) >= 13 else 0
