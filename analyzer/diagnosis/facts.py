@@ -32,7 +32,8 @@ class Facts(NamedTuple):
     """One connection in numbers. service, server_host, client_host: numbers of addresses; reasons: of texts.
 
     ending: the first event of the end; client_ping, server_ping: oldest Ping of that side unanswered then. key: a
-    number for the Sec-WebSocket-Key, equal on both legs of a proxy. Everything else as in the table.
+    number for the Sec-WebSocket-Key, equal on both legs of a proxy. survived: the longest silence that
+    another packet ended. Everything else as in the table.
     """
 
     number: int
@@ -71,6 +72,7 @@ class Facts(NamedTuple):
     last_packet: int
     last_file: int
     key: int
+    survived: int
 
 
 @dataclass(slots=True)

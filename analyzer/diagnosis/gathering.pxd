@@ -8,7 +8,7 @@ cdef class Gathered:
     cdef Py_ssize_t capacity
     cdef readonly object numbers, services, hosts, texts
     cdef readonly dict details
-    cpdef void take(self, Outcome outcome)
+    cpdef object take(self, Outcome outcome)
 
 cdef long long code_of(Close close)
 cdef int CLEAN

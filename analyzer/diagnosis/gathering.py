@@ -36,7 +36,7 @@ class Gathered:
         self.hosts = Numbering()
         self.texts = Numbering()
 
-    def take(self, outcome: Any) -> cython.void:
+    def take(self, outcome: Any) -> None:
         """Keep what is needed of a connection that is over (outcome.Outcome)."""
         connection: Connection = outcome.connection
         flow: Flow = connection.flow
@@ -86,6 +86,7 @@ class Gathered:
         numbers[at + 33] = flow.last_packet
         numbers[at + 34] = flow.last_file
         numbers[at + 35] = MISSING if connection.key is None else hash(connection.key)
+        numbers[at + 36] = max(flow.survived, flow.silence)
         if word != CLEAN or numbers[at + 9] >= PRIVATE or numbers[at + 10] >= PRIVATE:
             self.details[self.count] = details(connection)
         self.count += 1

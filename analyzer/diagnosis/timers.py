@@ -24,6 +24,7 @@ FEWEST = 4
 """Endings at different moments that a timer needs."""
 CHANCE = 1e-5
 EARLY = 3 * SECOND // 10  # nginx moves its timers lazily
+DOUBT = 0.7  # of two clocks whose deviations differ less than this neither is the steadier one
 JOB_IDLE = SECOND // 20
 """A side that closes so soon after its last message, always after as many messages, has finished its work."""
 
@@ -89,8 +90,7 @@ def _timers_in(
             candidates = [_densest(rows, clock, clocks, columns, total, loose) for clock in range(len(CLOCKS))]
             fitting = [each for each in candidates if each is not None and _plausible(each, columns, clocks)]
             if fitting:
-                best = max(fitting, key=lambda each: (each[0].count, -each[2]))
-                best = min((each for each in fitting if each[0].count >= 0.95 * best[0].count), key=lambda each: each[2])
+                best = _steadiest(fitting)
                 break
         if best is None:
             return
@@ -100,6 +100,14 @@ def _timers_in(
 
 
 Candidate = tuple[Timer, Numbers, float]
+
+
+def _steadiest(candidates: list[Candidate]) -> Candidate:
+    """The clock that explains most endings; of several the one that varies least, in doubt that of either side."""
+    most = max(timer.count for timer, _, _ in candidates)
+    good = [each for each in candidates if each[0].count >= 0.95 * most]
+    least = min(deviation for _, _, deviation in good)
+    return next(each for each in good if DOUBT * each[2] <= least or each[2] == least)
 
 
 def _densest(

@@ -1,0 +1,96 @@
+"""Finds what many connections had in common at their end: one moment (a server that stopped), one other leg (a proxy)."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+
+from analyzer.diagnosis.facts import NO_CLOSE, SERVER
+from analyzer.diagnosis.timers import SECOND
+from analyzer.records import MISSING, NO_TIME
+
+Numbers = Any  # numpy arrays of int64
+
+FEWEST = 5
+"""Connections that one event must end."""
+TOGETHER = SECOND // 5
+"""Endings of one event follow each other at least this closely."""
+OVER = 3 * SECOND
+"""A connection of the service that goes on for so long after the event was not hit by it."""
+
+
+@dataclass(frozen=True)
+class Event:
+    """Connections of one service that its server ended together. code: of its Closes, NO_CLOSE if it sent none;
+    begin, end: times of the first and the last ending; survivors: connections of the service that went on."""
+
+    service: int
+    code: int
+    count: int
+    begin: int
+    end: int
+    survivors: int
+
+
+def events_of(columns: dict[str, Numbers], closer: Numbers, eligible: Numbers) -> tuple[list[Event], Numbers]:
+    """The events, and for every row which of them ended it (-1: none). eligible: rows that one may have ended."""
+    member = np.full(len(closer), -1, np.int32)
+    found: list[Event] = []
+    rows = np.flatnonzero(eligible & (closer == SERVER) & (columns["ending"] != NO_TIME))
+    if len(rows) < FEWEST:
+        return found, member
+    service, code, ending = columns["service"][rows], columns["server_code"][rows], columns["ending"][rows]
+    order = np.lexsort((ending, code, service))
+    rows, service, code, ending = rows[order], service[order], code[order], ending[order]
+    apart = (np.diff(service) != 0) | (np.diff(code) != 0) | (np.diff(ending) > TOGETHER)
+    for together in np.split(rows, np.flatnonzero(apart) + 1):
+        if len(together) < FEWEST:
+            continue
+        event = _event(together, columns)
+        if event is not None:
+            member[together] = len(found)
+            found.append(event)
+    return found, member
+
+
+def _event(rows: Numbers, columns: dict[str, Numbers]) -> Event | None:
+    """The event that ended these rows; None if more went on, or if so many end at any time."""
+    ending = columns["ending"]
+    begin, end = int(ending[rows[0]]), int(ending[rows[-1]])
+    service = int(columns["service"][rows[0]])
+    same = columns["service"] == service
+    opened = columns["opened"]
+    until = np.where(ending == NO_TIME, np.iinfo(np.int64).max, ending)
+    survivors = int(np.count_nonzero(same & (opened != NO_TIME) & (opened < begin) & (until > end + OVER)))
+    others = same & (ending != NO_TIME) & ((ending < begin) | (ending > end))
+    span = max(1, int(columns["end"][same].max() - columns["start"][same].min()))
+    expected = int(np.count_nonzero(others)) * (end - begin + TOGETHER) / span
+    if survivors > len(rows) or len(rows) < FEWEST * max(1.0, expected):
+        return None
+    return Event(service, int(columns["server_code"][rows[0]]), len(rows), begin, end, survivors)
+
+
+def legs_of(columns: dict[str, Numbers]) -> Numbers:
+    """For every row the row that is the other leg of the same WebSocket at a proxy, -1 without one.
+
+    A proxy hands the Sec-WebSocket-Key on, so both legs carry the same one, to different services.
+    """
+    partner = np.full(len(columns["key"]), -1, np.int64)
+    rows = np.flatnonzero(columns["key"] != MISSING)
+    rows = rows[np.lexsort((columns["start"][rows], columns["key"][rows]))]
+    key, service = columns["key"][rows], columns["service"][rows]
+    same = np.flatnonzero((key[1:] == key[:-1]) & (service[1:] != service[:-1]))
+    counts = np.unique(key, return_counts=True)
+    pairs = set(counts[0][counts[1] == 2].tolist())
+    for at in same.tolist():
+        if int(key[at]) in pairs:
+            front, back = int(rows[at]), int(rows[at + 1])
+            partner[front], partner[back] = back, front
+    return partner
+
+
+def without_close(event: Event) -> bool:
+    """The server sent no Close."""
+    return event.code == NO_CLOSE
