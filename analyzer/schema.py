@@ -1,6 +1,7 @@
 """The tables: every column's name, dtype, meaning and source, in order. A new column is a line here.
 
-A source is the dotted path of an attribute of the record that becomes the row (connections: outcome.Outcome; closes,
+A source is the dotted path of an attribute of the record that becomes the row (connections: outcome.Outcome, and a
+Finding for what the diagnosis adds; closes,
 frames, messages: records.Close, Frame, Message; reconnects: reconnects.Reconnect; ledger: Count). Numbers and times
 are MISSING or NO_TIME and booleans negative where there is no value; anything else is None.
 """
@@ -11,6 +12,8 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from functools import lru_cache
 from typing import Any
+
+from analyzer.diagnosis.vocabulary import AGENTS, BASES, CAUSES, CLOCK_NAMES
 
 INTEGER, UNSIGNED, BOOLEAN = "Int64", "UInt64", "boolean"
 TIME, DURATION = "datetime64[ns, UTC]", "timedelta64[ns]"
@@ -276,6 +279,15 @@ CONNECTIONS = (
         values=OUTCOMES,
     ),
     Column("clean", BOOLEAN, "True for clean, False for unanswered-close and dropped", "clean"),
+    Column("cause", CATEGORY, "diagnosis: why it ended (docs/causes.md)", "cause", values=words(*CAUSES)),
+    Column(
+        "cause_basis",
+        CATEGORY,
+        "the packets themselves show the cause (observed), or it is the likeliest explanation (inferred)",
+        "basis",
+        values=words(*BASES),
+    ),
+    Column("evidence", TEXT, "what the cause rests on: packets and figures, in one line", "evidence", group="evidence"),
     Column("retransmissions", INTEGER, "TCP segments sent again, both directions", "retransmissions"),
     Column("lost_bytes", INTEGER, "bytes acknowledged but never captured, both directions", "lost_bytes"),
     Column("complete", BOOLEAN, "seen from the SYN to the end with no byte missing", "complete"),
@@ -299,7 +311,13 @@ CONNECTIONS = (
     Column("last_packet", INTEGER, "number of its last packet, within last_file", "flow.last_packet"),
     Column("first_file", CATEGORY, "file of its first packet, when there are several", "flow.first_file"),
     Column("last_file", CATEGORY, "file of its last packet, when there are several", "flow.last_file"),
+    Column("cause_by", CATEGORY, "diagnosis: who made the end happen", "agent", values=words(*AGENTS)),
+    Column("cause_timer", DURATION, "diagnosis: the time that ran out, or that was waited", "nanoseconds"),
+    Column("cause_clock", CATEGORY, "diagnosis: what that time runs from", "clock", values=words(*CLOCK_NAMES)),
+    Column("cause_device", TEXT, "diagnosis: devices that have this timer by default", "device"),
 )
+DIAGNOSED = frozenset(("cause", "cause_basis", "evidence", "cause_by", "cause_timer", "cause_clock", "cause_device"))
+"""Columns of the connections that come from the diagnosis of all of them, when the last one is there."""
 
 
 def _place(what: str, sender: str) -> tuple[Column, ...]:

@@ -291,7 +291,7 @@ class Streams(SegmentReader):
             self._probe(half)
         if segment.window == 0:
             self._shut(half)
-        elif half.shut_packet:
+        elif half.shut_packet and flags & RST == 0:
             half.shut_since = NO_TIME
             half.shut_packet = 0
         if flow.low.held is not None:

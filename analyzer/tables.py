@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from array import array
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence, Set
 from operator import attrgetter
 from struct import Struct
 from typing import Any
@@ -11,10 +11,25 @@ from typing import Any
 import numpy as np
 import pandas as pd
 
+from analyzer.diagnosis.conclusions import conclude as diagnose
+from analyzer.diagnosis.gathering import Gathered
 from analyzer.outcome import conclude
 from analyzer.reconnects import Attempt, pairs
 from analyzer.records import MISSING, NO_TIME, Close, Connection, Frame, Message, Observer
-from analyzer.schema import BOOLEAN, BYTES, DURATION, TABLES, TEXT, TIME, UNSIGNED, Column, Count, Table, address
+from analyzer.schema import (
+    BOOLEAN,
+    BYTES,
+    DIAGNOSED,
+    DURATION,
+    TABLES,
+    TEXT,
+    TIME,
+    UNSIGNED,
+    Column,
+    Count,
+    Table,
+    address,
+)
 
 PIECE = 10_000
 """Rows of a table that streams handed out at a time."""
@@ -139,11 +154,12 @@ def _attempt(outcome: Any) -> Attempt:
 
 
 class _Rows:
-    """The rows of one table."""
+    """The rows of one table, or those of its columns that have the names given."""
 
-    def __init__(self, table: Table, files: Sequence[str]) -> None:
+    def __init__(self, table: Table, files: Sequence[str], names: Set[str]) -> None:
         self.table = table
-        self.columns = table.columns_for(len(files))
+        self.columns = [column for column in table.columns_for(len(files)) if column.name in names]
+        self._order = [column.name for column in table.columns]
         groups: dict[str, list[Column]] = {}
         for column in self.columns:
             if not column.is_plain_number:
@@ -166,14 +182,22 @@ class _Rows:
             keep(numbering[read(record)])
         self.count += 1
 
-    def take(self) -> pd.DataFrame:
-        """The rows as a DataFrame, numbered on from the rows taken before; they are then forgotten."""
+    def values(self) -> dict[str, Any]:
+        """Each column's values; the rows are then forgotten."""
         values: dict[str, Any] = {}
         parts: list[_Numbers | _Group] = [self._numbers, *self._groups]
         for part in parts:
             values |= part.build()
             part.clear()
-        frame = pd.DataFrame({column.name: values.pop(column.name) for column in self.columns}, copy=False)
+        return values
+
+    def take(self, beside: Mapping[str, Any] | None = None) -> pd.DataFrame:
+        """The rows as a DataFrame, numbered on from the rows taken before; they are then forgotten.
+
+        beside: values of the table's other columns, in the order in which the rows came.
+        """
+        values = self.values() | dict(beside or {})
+        frame = pd.DataFrame({name: values.pop(name) for name in self._order if name in values}, copy=False)
         if self.table.index is None:
             frame.index = pd.RangeIndex(self._taken, self._taken + self.count)
         else:
@@ -200,8 +224,10 @@ class Tables(Observer):
     ) -> None:
         asked = frozenset(tables)
         self._chunk = chunk
-        self._rows = {name: _Rows(table, files) for name, table in TABLES.items() if name in asked}
+        self._files = files
+        self._rows = {name: _rows(table, files) for name, table in TABLES.items() if name in asked}
         self._connections = self._rows.get("connections")
+        self._gathered = Gathered()
         self._attempts: list[Attempt] | None = [] if "reconnects" in asked else None
 
     def frame(self, frame: Frame) -> None:
@@ -219,6 +245,7 @@ class Tables(Observer):
         outcome = conclude(connection)
         if self._connections is not None:
             self._connections.append(outcome)
+            self._gathered.take(outcome)
         if self._attempts is not None and outcome.start != NO_TIME:
             self._attempts.append(_attempt(outcome))
 
@@ -239,8 +266,23 @@ class Tables(Observer):
             if name == "ledger":
                 for (unit, kind), count in ledger.items():
                     rows.append(Count(unit, kind, count))
-            if self._chunk is not None and rows.table.streams:
+            if name == "connections":
+                result[name] = self._diagnosed(rows)
+            elif self._chunk is not None and rows.table.streams:
                 self._chunk(name, rows.take())
             else:
                 result[name] = rows.take()
         return result
+
+    def _diagnosed(self, rows: _Rows) -> pd.DataFrame:
+        """The connections, with their causes."""
+        found = _Rows(rows.table, self._files, DIAGNOSED)
+        for finding in diagnose(self._gathered, self._files):
+            found.append(finding)
+        return rows.take(found.values())
+
+
+def _rows(table: Table, files: Sequence[str]) -> _Rows:
+    """The rows of a table, without what the diagnosis adds."""
+    names = {column.name for column in table.columns}
+    return _Rows(table, files, names - DIAGNOSED if table.name == "connections" else names)

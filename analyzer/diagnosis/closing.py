@@ -5,19 +5,9 @@ from __future__ import annotations
 import re
 
 from analyzer.diagnosis.facts import CLIENT, NO_CLOSE, SIDE_NAMES, UNANSWERED_CLOSE
-from analyzer.diagnosis.finding import (
-    AFTER_CLOSE,
-    INFERRED,
-    OBSERVED,
-    PING,
-    SERVER_IDLE,
-    CLIENT_IDLE,
-    Case,
-    Finding,
-    other,
-    seconds,
-)
+from analyzer.diagnosis.finding import Case, Finding, other, seconds
 from analyzer.diagnosis.timers import SECOND
+from analyzer.diagnosis.vocabulary import AFTER_CLOSE, CLOCK_NAMES, INFERRED, OBSERVED, PING, SINCE
 from analyzer.records import MISSING, NO_TIME
 
 KEEPALIVE = re.compile(r"keep-?alive|ping|pong", re.IGNORECASE)
@@ -55,15 +45,25 @@ def keepalive(case: Case) -> Finding | None:
     said = case.code == 1011 or (case.code >= 0 and KEEPALIVE.search(case.reason) is not None)
     if not said and (case.code not in (NO_CLOSE, 1000, 0, 1001, 1002) or age < _patience(case)):
         return None
-    late = case.facts.round_trip != MISSING and case.facts.round_trip >= age
-    pong = (
-        f"the Pong came {seconds(case.facts.round_trip - age)} too late, {seconds(case.facts.round_trip)} after the Ping"
-        if late
-        else f"no Pong came{_acknowledged(case)}"
-    )
-    evidence = f"{case.close_text} {seconds(age)} after the {side}'s Ping to the {peer}; {pong}"
-    cause = "late pong" if late else "keepalive timeout"
-    return Finding(cause, OBSERVED if said else INFERRED, side, evidence, age, PING)
+    evidence = f"{case.close_text} {seconds(age)} after the {side}'s Ping to the {peer}; "
+    trip, answer = case.facts.round_trip, _answered_after(case)
+    if trip != MISSING and trip >= age:
+        evidence += f"the Pong came {seconds(trip - age)} too late"
+        return Finding("late pong", OBSERVED, side, evidence, age, PING)
+    if 0 <= answer < age // 2:
+        evidence += f"no Pong had come, yet the {peer} answered the Close in {seconds(answer)}: alive, but slow"
+        return Finding("late pong", INFERRED, side, evidence, age, PING)
+    evidence += f"no Pong came{_acknowledged(case)}"
+    return Finding("keepalive timeout", OBSERVED if said else INFERRED, side, evidence, age, PING)
+
+
+def _answered_after(case: Case) -> int:
+    """From the closer's Close to the other side's (nanoseconds), -1 without both."""
+    facts = case.facts
+    if NO_TIME in (facts.client_close, facts.server_close):
+        return -1
+    after = facts.server_close - facts.client_close
+    return after if case.closer == CLIENT else -after
 
 
 def _patience(case: Case) -> int:
@@ -85,15 +85,18 @@ def heartbeat(case: Case) -> Finding | None:
     """The reason says that the application's own heartbeat stayed away."""
     if case.code < 0 or not case.reason or HEARTBEAT.search(case.reason) is None or ping_age(case) >= SHORTEST_PING:
         return None
-    client = case.closer == CLIENT
-    idle = case.facts.server_idle if client else case.facts.client_idle
+    idle = case.facts.server_idle if case.closer == CLIENT else case.facts.client_idle
     peer = SIDE_NAMES[other(case.closer)]
     evidence = f"{case.close_text}, {seconds(max(idle, 0))} after the last frame of the {peer}"
     number = case.scene.timer_of[case.row] if case.scene.timer_of else -1
-    if number >= 0:
-        evidence += f"; so did {case.scene.timers[number].count - 1} others"
-    clock = SERVER_IDLE if client else CLIENT_IDLE
-    return Finding("heartbeat missed", OBSERVED, case.agent, evidence, idle, clock)
+    if number < 0:
+        return Finding("heartbeat missed", OBSERVED, case.agent, evidence)
+    timer = case.scene.timers[number]
+    evidence += (
+        f"; {timer.count} connections of {case.service} ended so, {seconds(timer.nanoseconds)} after "
+        f"{SINCE[timer.clock]}, within {seconds(timer.spread)}"
+    )
+    return Finding("heartbeat missed", OBSERVED, case.agent, evidence, timer.nanoseconds, CLOCK_NAMES[timer.clock])
 
 
 def restart(case: Case) -> Finding | None:

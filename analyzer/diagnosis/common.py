@@ -4,17 +4,12 @@ from __future__ import annotations
 
 from analyzer.diagnosis.devices import device_of
 from analyzer.diagnosis.facts import CLIENT, NO_CLOSE, SERVER, SIDE_NAMES, Facts
-from analyzer.diagnosis.finding import CLOCK_NAMES, IDLE, INFERRED, LIFETIME, OBSERVED, Case, Finding, closer_of, seconds
+from analyzer.diagnosis.finding import Case, Finding, closer_of, seconds
 from analyzer.diagnosis.timers import CLOCKS, SECOND
 from analyzer.diagnosis.timers import LIFETIME as LIFETIME_CLOCK
+from analyzer.diagnosis.vocabulary import CLOCK_NAMES, IDLE, INFERRED, LIFETIME, OBSERVED, SINCE
 from analyzer.records import NO_TIME
 
-SINCE = (
-    "the last frame of either side",
-    "the client's last frame",
-    "the server's last frame",
-    "the opening",
-)
 PASSED_ON = 2 * SECOND
 """A proxy passes the end of one leg on to the other one within this time."""
 SAME_MOMENT = SECOND
@@ -33,8 +28,8 @@ def timer(case: Case) -> Finding | None:
     device = device_of(found.seconds, lifetime) if case.code in PLAIN else None
     total = case.scene.opened.get(case.facts.service, found.count)
     evidence = (
-        f"ended {seconds(reading)} after {SINCE[found.clock]} ({case.close_text}); {found.count} of {total} connections "
-        f"of {case.service} ended so, at {seconds(found.nanoseconds)} within {seconds(found.spread)}"
+        f"ended {seconds(reading)} after {SINCE[found.clock]} ({case.close_text}); {found.count} of {total} "
+        f"connections of {case.service} ended so, at {seconds(found.nanoseconds)} within {seconds(found.spread)}"
     )
     if device is not None:
         evidence += f"; the default of {device.name}"
@@ -60,8 +55,9 @@ def _between_legs(case: Case) -> bool:
     partner = _partner(case)
     if partner is None or NO_TIME in (partner.ending, case.facts.ending):
         return False
-    sides = {case.closer, closer_of(partner)}
-    return sides == {CLIENT, SERVER} and _is_front(case, partner) and abs(partner.ending - case.facts.ending) < SAME_MOMENT
+    if abs(partner.ending - case.facts.ending) >= SAME_MOMENT:
+        return False
+    return {case.closer, closer_of(partner)} == {CLIENT, SERVER} and _is_front(case, partner)
 
 
 def _is_front(case: Case, partner: Facts) -> bool:

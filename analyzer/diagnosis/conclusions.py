@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
-from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
@@ -25,10 +24,11 @@ from analyzer.diagnosis.facts import (
     UNKNOWN,
     Facts,
 )
-from analyzer.diagnosis.finding import OBSERVED, Case, Cause, Expiry, Finding, Scene
+from analyzer.diagnosis.finding import Case, Cause, Expiry, Finding, Scene
 from analyzer.diagnosis.gathering import Gathered
 from analyzer.diagnosis.timers import timers_of
-from analyzer.records import MISSING, NO_TIME
+from analyzer.diagnosis.vocabulary import OBSERVED
+from analyzer.records import NO_TIME
 
 Numbers = Any  # numpy arrays of int64
 
@@ -56,13 +56,6 @@ REST: tuple[Cause, ...] = (
     transport.dropped,
     transport.capture_ended,
 )
-
-
-@dataclass
-class Conclusions:
-    """One entry a connection, in the order in which they were gathered."""
-
-    findings: list[Finding]
 
 
 def conclude(gathered: Gathered, files: Sequence[str]) -> list[Finding]:
@@ -121,7 +114,7 @@ def _closers(columns: dict[str, Numbers]) -> Numbers:
 def _plain(columns: dict[str, Numbers], scene: Scene) -> Numbers:
     """Both Closes, an ordinary code and no reason that says more, no Ping waiting: the end as it should be."""
     client_first = columns["initiator"] == CLIENT
-    code = np.where(client_first, columns["client_code"], columns["server_code"])
+    code: Numbers = np.where(client_first, columns["client_code"], columns["server_code"])
     reason = np.where(client_first, columns["client_reason"], columns["server_reason"])
     ping = np.where(client_first, columns["client_ping"], columns["server_ping"])
     telling = [number for number, text in enumerate(scene.texts) if closing.HEARTBEAT.search(text)]
@@ -148,8 +141,8 @@ def _share(scene: Scene, columns: dict[str, Numbers], closer: Numbers, findings:
         else:
             timer_of[rows] = -1
     scene.timer_of, scene.event_of = timer_of.tolist(), event_of.tolist()
-    opened = np.unique(columns["service"][columns["opened"] != NO_TIME], return_counts=True)
-    scene.opened = dict(zip(opened[0].tolist(), opened[1].tolist(), strict=True))
+    services, counts = np.unique(columns["service"][columns["opened"] != NO_TIME], return_counts=True)
+    scene.opened = dict(zip(services.tolist(), counts.tolist(), strict=True))
 
 
 def _stoppable(columns: dict[str, Numbers], findings: list[Finding | None]) -> Numbers:
@@ -230,6 +223,3 @@ def _service(key: tuple[int, int, int, int]) -> str:
 
     version, high, low, port = key
     return f"{IPv4Address(low)}:{port}" if version == 4 else f"[{IPv6Address(high << 64 | low)}]:{port}"
-
-
-__all__ = ["MISSING", "Conclusions", "conclude"]

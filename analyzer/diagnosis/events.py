@@ -1,4 +1,4 @@
-"""Finds what many connections had in common at their end: one moment (a server that stopped), one other leg (a proxy)."""
+"""Finds what connections had in common at their end: one moment (a server that stopped), one other leg (a proxy)."""
 
 from __future__ import annotations
 

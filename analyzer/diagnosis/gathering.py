@@ -1,4 +1,4 @@
-"""Keeps what the diagnosis needs of every connection as it ends: a row of numbers, details of those that ended oddly."""
+"""Keeps what the diagnosis needs of every connection that ends: a row of numbers, details of those that ended oddly."""
 
 from __future__ import annotations
 

@@ -5,9 +5,10 @@ from __future__ import annotations
 import base64
 import hashlib
 
-from analyzer.diagnosis.facts import CLIENT, REFUSED, SERVER, UNANSWERED
-from analyzer.diagnosis.finding import HANDSHAKE_CLOCK, INFERRED, OBSERVED, Case, Finding, seconds
+from analyzer.diagnosis.facts import CLIENT, NOBODY, REFUSED, SERVER, SIDE_NAMES, UNANSWERED
+from analyzer.diagnosis.finding import Case, Finding, seconds
 from analyzer.diagnosis.timers import SECOND
+from analyzer.diagnosis.vocabulary import HANDSHAKE_CLOCK, INFERRED, OBSERVED
 from analyzer.records import END_RST, MISSING, NO_TIME
 
 GUID = b"258EAFA5-E914-47DA-95CA-C5AB0DC85B11"
@@ -44,13 +45,16 @@ def refused(case: Case) -> Finding | None:
 def unanswered(case: Case) -> Finding | None:
     """The upgrade got no answer, and the transport ended."""
     facts = case.facts
-    if facts.opening != UNANSWERED or not facts.end_by:
+    half_closed = next((side for side in (CLIENT, SERVER) if (tail := case.tail(side)) and tail.finished), NOBODY)
+    ender = facts.end_by or half_closed
+    if facts.opening != UNANSWERED or not ender:
         return None
-    waited = facts.end - facts.start if NO_TIME not in (facts.end, facts.start) else 0
+    tail = case.tail(ender)
+    end = facts.end if tail is None or facts.end_by else tail.last_time
+    waited = end - facts.start if NO_TIME not in (end, facts.start) else 0
     how = "RST" if facts.end_how == END_RST else "FIN"
-    by = "server" if facts.end_by == SERVER else "client"
-    evidence = f"no answer to the upgrade request; {how} by the {by} after {seconds(waited)} ({_packets(case)})"
-    if facts.end_by == SERVER:
+    evidence = f"no answer to the upgrade; {how} by the {SIDE_NAMES[ender]} after {seconds(waited)} ({_packets(case)})"
+    if ender == SERVER:
         cause = "handshake reset" if facts.end_how == END_RST else "handshake closed"
         return Finding(cause, OBSERVED, "server", evidence)
     front = case.scene.partner_of[case.row]

@@ -1,4 +1,5 @@
-"""Finds timers in many endings: connections to one service, ended by the same side, at the same reading of one clock.
+"""Finds timers in many endings: connections to one service, ended by the same side with the same code (or none) at
+the same reading of one clock.
 
 A timer is claimed only where so many equal readings can't be chance, and where the endings lie apart in time: what
 ends at one moment has one event as its cause, whatever its clocks say.
@@ -7,7 +8,7 @@ ends at one moment has one event as its cause, whatever its clocks say.
 from __future__ import annotations
 
 from collections.abc import Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from math import exp
 from typing import Any
 
@@ -67,10 +68,11 @@ def timers_of(columns: dict[str, Numbers], closer: Numbers, eligible: Numbers) -
     member = np.full(len(closer), -1, np.int32)
     clocks = readings(columns)
     rows = np.flatnonzero(eligible & (closer != NOBODY) & (clocks[LIFETIME] >= SHORTEST))
+    code = np.where(closer == CLIENT, columns["client_code"], columns["server_code"])[rows]
     group = columns["service"][rows] * 4 + closer[rows]
-    order = np.argsort(group, kind="stable")
-    rows, group = rows[order], group[order]
-    bounds = np.flatnonzero(np.diff(group)) + 1
+    order = np.lexsort((code, group))
+    rows, group, code = rows[order], group[order], code[order]
+    bounds = np.flatnonzero((np.diff(group) != 0) | (np.diff(code) != 0)) + 1
     found: list[Timer] = []
     for same in np.split(rows, bounds):
         for timer, fired in _timers_in(same, columns, clocks, int(closer[same[0]]) if len(same) else CLIENT):
@@ -82,7 +84,7 @@ def timers_of(columns: dict[str, Numbers], closer: Numbers, eligible: Numbers) -
 def _timers_in(
     rows: Numbers, columns: dict[str, Numbers], clocks: Numbers, closer: int
 ) -> Iterator[tuple[Timer, Numbers]]:
-    """The timers of one service, the plainest first."""
+    """The timers of one service, side and code, the plainest first."""
     total = len(rows)
     while len(rows) >= FEWEST:
         best = None
@@ -95,7 +97,7 @@ def _timers_in(
         if best is None:
             return
         timer, fired, _ = best
-        yield Timer(timer.clock, timer.nanoseconds, timer.count, timer.spread, timer.moments, closer, timer.loose), fired
+        yield replace(timer, closer=closer), fired
         rows = np.setdiff1d(rows, fired, assume_unique=True)
 
 

@@ -3,19 +3,9 @@
 from __future__ import annotations
 
 from analyzer.diagnosis.facts import CLIENT, CLOSING, OPEN, SERVER, SIDE_NAMES, Tail
-from analyzer.diagnosis.finding import (
-    IDLE,
-    INFERRED,
-    OBSERVED,
-    PROBES,
-    STALL,
-    Case,
-    Expiry,
-    Finding,
-    other,
-    seconds,
-)
+from analyzer.diagnosis.finding import Case, Expiry, Finding, other, seconds
 from analyzer.diagnosis.timers import SECOND
+from analyzer.diagnosis.vocabulary import IDLE, INFERRED, OBSERVED, PROBES, STALL
 from analyzer.records import END_FIN, END_RST, NO_TIME
 
 REPEATS = 3
@@ -100,7 +90,7 @@ def idle_expiry(case: Case) -> Finding | None:
     expiry = case.scene.expiries.get(case.facts.service)
     if silence := fatal_silence(case):
         return _expired(case, silence, expiry)
-    known = expiry is not None and expiry.count >= EXPIRIES and expiry.survived < expiry.fatal
+    known = expiry is not None and expiry.cut >= EXPIRIES and expiry.survived < expiry.fatal
     if case.facts.outcome != OPEN or case.details is None or expiry is None or not known:
         return None
     silent = case.details.watched_until - case.facts.end
@@ -120,7 +110,7 @@ def _expired(case: Case, silence: int, expiry: Expiry | None) -> Finding:
         f"the first packet after {seconds(silence)} of silence was answered by RST ({case.packet(tail.reset_packet)}) "
         f"with TTL {tail.reset_time_to_live}, the {SIDE_NAMES[case.facts.end_by]}'s is {tail.time_to_live}"
     )
-    if expiry is not None and expiry.count >= EXPIRIES and expiry.survived < expiry.fatal:
+    if expiry is not None and expiry.cut >= EXPIRIES and expiry.survived < expiry.fatal:
         evidence = f"{evidence}; {_limits(expiry)}"
         return Finding("idle expiry", OBSERVED, "middlebox", evidence, round_value(expiry), IDLE)
     return Finding("idle expiry", INFERRED, "middlebox", evidence, silence, IDLE)
@@ -128,7 +118,7 @@ def _expired(case: Case, silence: int, expiry: Expiry | None) -> Finding:
 
 def _limits(expiry: Expiry) -> str:
     return (
-        f"{expiry.count} connections of this service were cut after {seconds(expiry.fatal)} of silence or more, none "
+        f"{expiry.cut} connections of this service were cut after {seconds(expiry.fatal)} of silence or more, none "
         f"within {seconds(expiry.survived)}"
     )
 
