@@ -75,7 +75,7 @@ def _seconds(label: dict[str, Any], row: Any) -> str:
 
 def table(found: list[Verdict], markdown: bool) -> list[str]:
     """The counts for every true cause, then the sums."""
-    head = ("true cause", "connections", "right", "wrong", "not at all", "timer right/wrong/none", "by right/wrong/none")
+    head = ("true cause", "connections", "right", "wrong", "not at all", "timer: r/w/n", "by: r/w/n")
     rows = [head]
     for truth in sorted({each.truth for each in found}):
         rows.append(_line(truth, [each for each in found if each.truth == truth]))

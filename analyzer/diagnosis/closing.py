@@ -10,8 +10,8 @@ from analyzer.diagnosis.timers import SECOND
 from analyzer.diagnosis.vocabulary import AFTER_CLOSE, CLOCK_NAMES, INFERRED, OBSERVED, PING, SINCE
 from analyzer.records import MISSING, NO_TIME
 
-KEEPALIVE = re.compile(r"keep-?alive|ping|pong", re.IGNORECASE)
-HEARTBEAT = re.compile(r"heart-?\s?beat|keep-?alive|no pong|pong reply|ping(ed)?\b.*\btime(d)?[ -]?out", re.IGNORECASE)
+KEEPALIVE = re.compile(r"keep-?alive|\bp[io]ng", re.IGNORECASE)
+HEARTBEAT = re.compile(r"heart[- ]?beat|keep-?alive|\bno pong|pong reply|\bping\b.*\btimed?[ -]?out", re.IGNORECASE)
 SHORTEST_PING = 3 * SECOND // 10
 """A Ping that was sent so shortly before the end proves nothing."""
 PATIENCE = SECOND

@@ -116,10 +116,11 @@ def _plain(columns: dict[str, Numbers], scene: Scene) -> Numbers:
     client_first = columns["initiator"] == CLIENT
     code: Numbers = np.where(client_first, columns["client_code"], columns["server_code"])
     reason = np.where(client_first, columns["client_reason"], columns["server_reason"])
-    ping = np.where(client_first, columns["client_ping"], columns["server_ping"])
+    ping: Numbers = np.where(client_first, columns["client_ping"], columns["server_ping"])
     telling = [number for number, text in enumerate(scene.texts) if closing.HEARTBEAT.search(text)]
     telling += [number for number, text in enumerate(scene.texts) if closing.KEEPALIVE.search(text)]
-    ordinary = np.isin(code, (1000, 0, 1001)) & (columns["initiator"] != BOTH) & (columns["opening"] <= MIDSTREAM)
+    ordinary: Numbers = np.isin(code, (1000, 0, 1001)) & (columns["opening"] <= MIDSTREAM)
+    ordinary &= columns["initiator"] != BOTH
     return ordinary & (columns["outcome"] == CLEAN) & ~np.isin(reason, telling) & (ping == NO_TIME)
 
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 from analyzer.diagnosis.facts import CLIENT, CLOSING, OPEN, SERVER, SIDE_NAMES, Tail
 from analyzer.diagnosis.finding import Case, Expiry, Finding, other, seconds
 from analyzer.diagnosis.timers import SECOND
-from analyzer.diagnosis.vocabulary import IDLE, INFERRED, OBSERVED, PROBES, STALL
+from analyzer.diagnosis.vocabulary import IDLE, INFERRED, OBSERVED
 from analyzer.records import END_FIN, END_RST, NO_TIME
 
 REPEATS = 3
@@ -33,7 +33,7 @@ def zero_window(case: Case) -> Finding | None:
             f"and kept it closed for {seconds(end - tail.shut_since)}{probes}; {how}"
         )
         agent = SIDE_NAMES[case.facts.end_by] if ended else None
-        return Finding("zero window", OBSERVED, agent, evidence, end - tail.shut_since, STALL)
+        return Finding("zero window", OBSERVED, agent, evidence)
     return None
 
 
@@ -65,7 +65,7 @@ def _gone(case: Case, side: int, what: str, first: int, packet: int) -> Finding:
     )
     if case.facts.end_by == side and case.facts.end_how == END_RST:
         evidence += f", then the {SIDE_NAMES[side]} gave up with RST"
-    return Finding("peer vanished", OBSERVED, "network", evidence, silent, PROBES)
+    return Finding("peer vanished", OBSERVED, "network", evidence)
 
 
 def is_foreign(tail: Tail) -> bool:

@@ -3,8 +3,8 @@
 OBSERVED, INFERRED = "observed", "inferred"
 BASES = (OBSERVED, INFERRED)
 AGENTS = ("client", "server", "both", "proxy", "middlebox", "network")
-CLOCK_NAMES = ("idle", "client idle", "server idle", "lifetime", "ping", "after Close", "stall", "probes", "handshake")
-IDLE, CLIENT_IDLE, SERVER_IDLE, LIFETIME, PING, AFTER_CLOSE, STALL, PROBES, HANDSHAKE_CLOCK = CLOCK_NAMES
+CLOCK_NAMES = ("idle", "client idle", "server idle", "lifetime", "ping", "after Close", "handshake")
+IDLE, CLIENT_IDLE, SERVER_IDLE, LIFETIME, PING, AFTER_CLOSE, HANDSHAKE_CLOCK = CLOCK_NAMES
 
 SINCE = ("the last frame of either side", "the client's last frame", "the server's last frame", "the opening")
 """What a timer's clock runs from, by the numbers of timers.CLOCKS."""
