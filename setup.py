@@ -21,6 +21,7 @@ HOT = (
     "messages",
     "outcome",
     "diagnosis.gathering",
+    "ledger",
 )
 CHECKS = {
     "boundscheck": True,

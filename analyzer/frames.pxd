@@ -1,4 +1,4 @@
-from analyzer.records cimport Frame, FramePayloadReader, Packet, Reader, Side, Source
+from analyzer.records cimport Connection, Frame, FramePayloadReader, Packet, Reader, Side, Source
 
 cdef class FrameReader(Reader):
     cdef Packet packet
@@ -6,7 +6,7 @@ cdef class FrameReader(Reader):
     cdef Side side
     cdef readonly Frame frame_in_hand
     cdef FramePayloadReader payloads
-    cdef unsigned char[::1] header
+    cdef bytearray header
     cdef int header_held
     cdef bint in_payload
     cdef unsigned long long remaining
@@ -18,5 +18,6 @@ cdef class FrameReader(Reader):
     cdef object _begin(self, Py_ssize_t at, int size)
     cdef object _complete(self, long long offset)
     cdef object _give_up(self)
+    cdef object _account_unfinished(self)
 
 cdef int header_size(int second) noexcept

@@ -8,7 +8,17 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from analyzer.records import END_RST, NO_TIME, Frame, FramePayloadReader, Packet, Reader, Side, Source
+from analyzer.records import (
+    END_RST,
+    NO_TIME,
+    Connection,
+    Frame,
+    FramePayloadReader,
+    Packet,
+    Reader,
+    Side,
+    Source,
+)
 
 if TYPE_CHECKING:
     import cython
@@ -38,7 +48,7 @@ class FrameReader(Reader):
         self.side = side
         self.frame_in_hand = frame
         self.payloads = payloads
-        self.header = bytearray(14)
+        self.header: bytearray | None = None  # made when a header comes in pieces
         self.header_held = 0
         self.in_payload = False
         self.remaining = 0
@@ -84,15 +94,18 @@ class FrameReader(Reader):
     def _hold_header(self, at: cython.Py_ssize_t, stop: cython.Py_ssize_t) -> cython.Py_ssize_t:
         """Gather a header that came in pieces; begin its frame when it is whole. Returns where its bytes end."""
         data: cython.const[cython.uchar][::1] = self.packet.data
-        needed: cython.int = header_size(self.header[1]) if self.header_held >= 2 else 2
+        if self.header is None:
+            self.header = bytearray(14)
+        header: bytearray = self.header
+        needed: cython.int = header_size(header[1]) if self.header_held >= 2 else 2
         while at < stop and self.header_held < needed:
-            self.header[self.header_held] = data[at]
+            header[self.header_held] = data[at]
             self.header_held += 1
             at += 1
             if self.header_held == 2:
-                needed = header_size(self.header[1])
+                needed = header_size(header[1])
         if self.header_held >= 2 and self.header_held == needed:
-            self.packet.data = self.header
+            self.packet.data = header
             try:
                 self._begin(0, needed)
             finally:
@@ -175,7 +188,7 @@ class FrameReader(Reader):
             self.side.frame_bytes += self.frame_in_hand.header_size + self.frame_in_hand.captured
 
     def end(self, how: cython.int) -> None:
-        connection = self.side.connection
+        connection: Connection = self.side.connection
         if how != END_RST and not self.side.broken:  # what an RST overtook may still come
             self._account_unfinished()
             self.payloads.give_up()

@@ -1,4 +1,4 @@
-from analyzer.records cimport Close, Connection, Frame, FramePayloadReader, Message, Observer, Packet, Side
+from analyzer.records cimport Close, Connection, Frame, FramePayloadReader, Half, Message, Observer, Packet, Side
 
 cdef class MessageReader(FramePayloadReader):
     cdef Packet packet
@@ -10,9 +10,9 @@ cdef class MessageReader(FramePayloadReader):
     cdef long long position, body, inflated_limit, compressed_limit
     cdef int kind
     cdef bint in_message, whole, reserved, checks_text, text_fails, gathers
-    cdef object decoder, inflater
+    cdef object inflater
     cdef list chunks
-    cdef bytearray control
+    cdef bytes control, character
     cdef bint control_whole
     cpdef object begin(self)
     cpdef object payload(self, Py_ssize_t start, Py_ssize_t stop)
@@ -25,5 +25,11 @@ cdef class MessageReader(FramePayloadReader):
     cdef bytes _unmasked(self, Py_ssize_t start, Py_ssize_t stop)
     cdef object _complete_message(self)
     cdef object _abandon_message(self)
+    cdef long long _inflate(self)
+    cdef object _lose_context(self)
+    cdef object _count_declared(self)
+    cdef object _complete_close(self)
+    cdef object _complete_ping(self)
+    cdef object _complete_pong(self)
 
 cdef int CONTINUATION, TEXT, BINARY, CLOSE, PING, PONG, IGNORED, DATA

@@ -17,8 +17,10 @@ from analyzer.records import (
     MISSING,
     NO_TIME,
     Close,
+    Connection,
     Frame,
     FramePayloadReader,
+    Half,
     Message,
     Observer,
     Packet,
@@ -68,10 +70,10 @@ class MessageReader(FramePayloadReader):
         self.checks_text = False
         self.text_fails = False
         self.gathers = False
-        self.decoder: Any = None
+        self.character = b""  # the beginning of one that the next bytes complete
         self.inflater: Any = None
         self.chunks: list[bytes] | None = None
-        self.control = bytearray()
+        self.control = b""
         self.control_whole = True
 
     def begin(self) -> None:
@@ -88,7 +90,7 @@ class MessageReader(FramePayloadReader):
             frame.message = self.message.number
         elif opcode == CLOSE or opcode == PING or opcode == PONG:
             self.kind = opcode
-            self.control.clear()
+            self.control = b""
             self.control_whole = True
         else:
             self.kind = IGNORED
@@ -106,7 +108,7 @@ class MessageReader(FramePayloadReader):
         self.reserved = frame.rsv != 0 and not message.compressed  # an extension that was not agreed: no one can tell
         self.checks_text = frame.opcode == TEXT and frame.rsv == 0
         self.text_fails = False
-        self.decoder = None
+        self.character = b""
         self.gathers = message.compressed or self.keep_payloads
         if self.gathers:
             self.chunks = []
@@ -164,15 +166,19 @@ class MessageReader(FramePayloadReader):
 
     def _check_text(self, start: cython.Py_ssize_t, stop: cython.Py_ssize_t) -> None:
         """Go on checking that the whole message is UTF-8 (RFC 6455 5.6, 8.1)."""
-        if self.decoder is None:
-            if stop - start <= 64:  # calling a library costs as much as looking at so many bytes in place
-                if self._is_ascii(start, stop):
-                    return
-            elif self._unmasked(start, stop).isascii():
+        piece: bytes
+        taken: cython.Py_ssize_t
+        if stop - start <= 64 and not self.character:
+            if self._is_ascii(start, stop):  # calling a library costs as much as looking at so many bytes in place
                 return
-            self.decoder = codecs.getincrementaldecoder("utf-8")()
+        piece = self._unmasked(start, stop)
+        if self.character:
+            piece = self.character + piece
+        elif piece.isascii():
+            return
         try:
-            self.decoder.decode(self._unmasked(start, stop))
+            _, taken = codecs.utf_8_decode(piece, "strict", False)
+            self.character = piece[taken:]
         except UnicodeDecodeError:
             self.text_fails = True
             self.checks_text = False
@@ -210,9 +216,7 @@ class MessageReader(FramePayloadReader):
         if message.compressed:
             size = self._inflate()
         else:
-            if self.decoder is not None and self.checks_text:
-                self._finish_text()
-            if self.text_fails:
+            if self.text_fails or (self.character and self.checks_text):
                 message.valid = 0
             elif self.whole and not self.reserved:
                 message.valid = 1
@@ -230,12 +234,6 @@ class MessageReader(FramePayloadReader):
         if self.observe_messages:
             self.observer.message(message)
         message.number += 1
-
-    def _finish_text(self) -> None:
-        try:
-            self.decoder.decode(b"", True)
-        except UnicodeDecodeError:
-            self.text_fails = True
 
     def _inflate(self) -> cython.longlong:
         """Inflate the gathered message (RFC 7692 7.2.2); its size, MISSING where it can't be told."""
@@ -300,10 +298,16 @@ class MessageReader(FramePayloadReader):
 
     def _complete_close(self) -> None:
         """RFC 6455 5.5.1: an optional code of two bytes, then a reason."""
-        side, frame = self.side, self.frame
-        connection, peer = side.connection, self.side.peer
-        close = Close(side)
-        body = bytes(self.control)
+        side: Side = self.side
+        frame: Frame = self.frame
+        connection: Connection = side.connection
+        peer: Side = side.peer
+        close: Close = Close(side)
+        body: bytes = self.control
+        half: Half | None = side.half
+        theirs: Half
+        begin: cython.longlong
+        beyond: cython.longlong
         close.size = frame.length
         close.cut = len(body) < close.size
         if len(body) >= 2:
@@ -313,14 +317,15 @@ class MessageReader(FramePayloadReader):
             close.code = MISSING
         close.time, close.packet, close.file = frame.time, frame.packet, frame.file
         close.begin, close.end = frame.begin, frame.finish
-        half = side.half
         if half is not None:
             theirs = peer.half
             close.after_peer_fin = theirs.finished
             close.after_peer_reset = theirs.was_reset
             if peer.closes and half.acknowledges:
-                begin = (theirs.next + peer.closes[0].begin - theirs.offset) & 0xFFFFFFFF
-                beyond = (half.acknowledgment - begin) & 0xFFFFFFFF
+                begin = peer.closes[0].begin - theirs.offset
+                begin = (begin + theirs.next) & 0xFFFFFFFF
+                beyond = half.acknowledgment
+                beyond = (beyond - begin) & 0xFFFFFFFF
                 close.peer_close_acknowledged = 0 < beyond < 1 << 31
         if side.closes is None:
             side.closes = []
@@ -331,7 +336,7 @@ class MessageReader(FramePayloadReader):
             connection.mark_ending(frame.time)
 
     def _complete_ping(self) -> None:
-        side = self.side
+        side: Side = self.side
         side.pings += 1
         if side.outstanding_pings is None:
             side.outstanding_pings = []
@@ -339,15 +344,16 @@ class MessageReader(FramePayloadReader):
             del side.outstanding_pings[0]
             side.unanswered_pings += 1
         if self.control_whole:
-            side.outstanding_pings.append((self.frame.time, bytes(self.control)))
+            side.outstanding_pings.append((self.frame.time, self.control))
 
     def _complete_pong(self) -> None:
         """A Pong answers the latest Ping with its bytes and all earlier ones of that side (RFC 6455 5.5.3)."""
-        peer = self.side.peer
-        pings = peer.outstanding_pings
+        peer: Side = self.side.peer
+        pings: list[tuple[int, bytes]] | None = peer.outstanding_pings
         if not pings or not self.control_whole:
             return
-        body = bytes(self.control)
+        body: bytes = self.control
+        index: cython.Py_ssize_t
         for index in range(len(pings) - 1, -1, -1):
             if pings[index][1] == body:
                 if peer.round_trips is None:

@@ -1,6 +1,6 @@
 """Puts the stages in a row: the one module that knows their order.
 
-    sources -> capture -> packets -> streams -> upgrade -> frames -> messages -> observer (tables)
+sources -> capture -> packets -> streams -> upgrade -> frames -> messages -> observer (tables)
 """
 
 from __future__ import annotations
@@ -17,6 +17,7 @@ from analyzer.encapsulations import unwrap
 from analyzer.extract import Extractor
 from analyzer.fragments import Fragments
 from analyzer.frames import FrameReader
+from analyzer.ledger import ByteLedger, part
 from analyzer.messages import MessageReader
 from analyzer.packets import Packets
 from analyzer.problems import CannotRead, Problem
@@ -66,6 +67,7 @@ class Pipeline:
         self.observer, self.tables, self.payloads = observer, tables, payloads
         self.account = Account()
         self.connections = 0
+        self.bytes = ByteLedger()
         self.openings = Openings(self.packet, self._accept, self._recognised)
         seed = int.from_bytes(os.urandom(4), "big")
         self.streams = Streams(self.packet, self.segment, self.openings, self._finished, seed)
@@ -81,6 +83,8 @@ class Pipeline:
         account.connections = self.connections
         account.problems, account.errors = self.captures.problems, self.captures.errors
         account.flow_kinds = dict(self.openings.kinds)
+        if self.connections:
+            account.ledger.update({("byte", kind): count for kind, count in self.bytes.counts().items()})
         counts = {
             "WebSocket": self.streams.websocket_packets,
             "other TCP": self.streams.other_packets,
@@ -111,37 +115,8 @@ class Pipeline:
                 connection.end_by = _side_of(connection, flow.end_by)
                 connection.end_time = flow.end_time
             self.observer.connection(connection)
-        self._count_bytes(flow)
-        _release(flow)
-
-    def _count_bytes(self, flow: Flow) -> None:
-        """Every captured payload byte of a WebSocket flow goes into one cell."""
-        ledger = self.account.ledger
-        frames = unread = handshake = over = 0
-        for connection in flow.connections or ():
-            handshake += connection.handshake_bytes_client + connection.handshake_bytes_server
-            for side in (connection.client, connection.server):
-                frames += side.frame_bytes
-                unread += side.unread_bytes
-                over += side.over_limit_bytes
-        halves = (flow.low, flow.high)
-        duplicate = sum(half.duplicate_bytes for half in halves)
-        captured = sum(half.captured_bytes for half in halves)
-        before = sum(half.skipped_bytes for half in halves)
-        before += flow.opening.low.other_bytes + flow.opening.high.other_bytes if flow.opening else 0
-        after = sum(half.after_end_bytes for half in halves)
-        ledger["byte", "duplicate"] += duplicate
-        ledger["byte", "handshake"] += handshake
-        ledger["byte", "frames"] += frames
-        ledger["byte", "skipped"] += unread
-        ledger["byte", "over a limit"] += over
-        ledger["byte", "before the upgrade"] += before
-        ledger["byte", "after the end"] += after
-        ledger["byte", "conflicting"] += sum(half.conflicting_bytes for half in halves)
-        if rest := captured - duplicate - handshake - frames - unread - over - before - after:
-            ledger["byte", "unaccounted"] += rest
-        ledger["byte", "lost"] += sum(half.lost_bytes for half in halves)
-        ledger["byte", "cut by snaplen"] += sum(half.cut_bytes for half in halves)
+        self.bytes.add(flow)
+        part(flow)
 
 
 @contextmanager
@@ -179,17 +154,6 @@ def packets_of(inputs: Iterable[str], reader_for: Callable[[Packet, Segment], Ex
     extractor = reader_for(packet, segment)
     packets = Packets(packet, segment, extractor, unwrap, Fragments())
     captures(resolve(inputs), packet, extractor.tap(packets), Options()).run()
-
-
-def _release(flow: Flow) -> None:
-    """Part the records of a flow from each other: in a ring they would wait for the garbage collector."""
-    for connection in flow.connections or ():
-        for side in (connection.client, connection.server):
-            side.connection = side.peer = side.source = side.half = side.closes = None  # type: ignore[assignment]
-        connection.flow = None  # type: ignore[assignment]
-    for half in (flow.low, flow.high):
-        half.reader = half.peer = half.flow = None  # type: ignore[assignment]
-    flow.connections = flow.opening = flow.opener = flow.end_by = None
 
 
 def _side_of(connection: Connection, half: Half | None) -> Side | None:

@@ -351,22 +351,20 @@ class Streams(SegmentReader):
         if half.held is not None:
             self._release(half)
 
-    def _hold_rest(self, half: Half, start: int, stop: int, length: int) -> None:
+    def _hold_rest(
+        self, half: Half, start: cython.Py_ssize_t, stop: cython.Py_ssize_t, length: cython.longlong
+    ) -> None:
         """Take bytes that are next in order up to what is held; the first copy of what is held stays."""
         room = half.held.first() - half.offset
         middle = min(start + room, stop)
-        duplicate, conflicting = half.held.add(
-            half.offset + room, length - room, bytes(self.packet.data[middle:stop])
-        )
+        duplicate, conflicting = half.held.add(half.offset + room, length - room, bytes(self.packet.data[middle:stop]))
         half.duplicate_bytes += duplicate
         half.conflicting_bytes += conflicting
         half.retransmissions += duplicate > 0
         self._take(half, start, middle, room)
         self._release(half)
 
-    def _take(
-        self, half: Half, start: cython.Py_ssize_t, stop: cython.Py_ssize_t, length: cython.longlong
-    ) -> None:
+    def _take(self, half: Half, start: cython.Py_ssize_t, stop: cython.Py_ssize_t, length: cython.longlong) -> None:
         """Hand on bytes that are next in order: captured from start to stop, `length` on the wire."""
         half.next = advance(half.next, length)
         if stop > start:
@@ -400,7 +398,7 @@ class Streams(SegmentReader):
         if half.reader is None and half.flow.connections is None and half.flow.index >= 0:
             self._ignore(half.flow)
 
-    def _open(self, half: Half, start: cython.Py_ssize_t, stop: cython.Py_ssize_t) -> bool:
+    def _open(self, half: Half, start: cython.Py_ssize_t, stop: cython.Py_ssize_t) -> cython.bint:
         """Have the first bytes of a flow looked at; say whether there is now a reader for them."""
         flow = half.flow
         if flow.index < 0:
@@ -411,16 +409,17 @@ class Streams(SegmentReader):
                 self._ignore(flow)
         return half.reader is not None
 
-    def _hand_gap(self, half: Half, size: int, cut: bool) -> None:
-        passed = min(half.skip, size)
+    def _hand_gap(self, half: Half, size: cython.longlong, cut: cython.bint) -> None:
+        passed: cython.longlong = min(half.skip, size)
         half.skip -= passed
         half.offset += passed
         if size > passed:
-            if half.reader is not None:
-                half.reader.gap(size - passed, cut)
+            reader: Reader | None = half.reader
+            if reader is not None:
+                reader.gap(size - passed, cut)
             half.offset += size - passed
 
-    def _hold(self, half: Half, ahead: int, length: int) -> None:
+    def _hold(self, half: Half, ahead: cython.longlong, length: cython.longlong) -> None:
         """Keep the payload in hand, which stands beyond a hole."""
         segment = self.in_hand
         data = bytes(self.packet.data[segment.start : segment.stop])
@@ -545,10 +544,12 @@ class Streams(SegmentReader):
         half.finished = True
         if flow.end_how == END_CAPTURE:
             flow.end_how, flow.end_by = END_FIN, half
-        if half.reader is not None:
-            half.reader.end(END_FIN)
+        reader: Reader | None = half.reader
+        if reader is not None:
+            reader.end(END_FIN)
         if half.peer.finished:
             self._end(flow, max(half.fin_time, half.peer.fin_time))
+            flow.low.reader = flow.high.reader = None  # nothing is read after both FINs, and the flow stays a while
 
     def _reset_by(self, flow: Flow, half: Half) -> None:
         if not half.was_reset:
@@ -560,11 +561,12 @@ class Streams(SegmentReader):
                 half.reset_silent = difference(half.peer.next, half.acknowledgment)
         if flow.end_how == END_CAPTURE:
             flow.end_how, flow.end_by = END_RST, half
-        if half.reader is not None and not half.finished:
-            half.reader.end(END_RST)
+        reader: Reader | None = half.reader
+        if reader is not None and not half.finished:
+            reader.end(END_RST)
         self._end(flow, self.packet.time)
 
-    def _end(self, flow: Flow, time: int) -> None:
+    def _end(self, flow: Flow, time: cython.longlong) -> None:
         """Both FINs or an RST: the connection is over, late packets aside."""
         if flow.ended:
             return
@@ -587,9 +589,9 @@ class Streams(SegmentReader):
                 self._forget_ended(oldest)
 
     def _forget_ended(self, flow: Flow) -> None:
-        table = self.table
+        table: FlowTable = self.table
         kept = table.low_high, table.low_low, table.high_high, table.high_low, table.rest
-        index = flow.index
+        index: cython.Py_ssize_t = flow.index
         self._finish(flow)
         table.take_key(index)
         self._forget(index)
@@ -599,29 +601,34 @@ class Streams(SegmentReader):
         """Nothing more comes: holes are lost, readers are told, the flow is handed over."""
         flow.index = -1
         flow.watched_until = self.packet.time
-        packet = self.packet
+        packet: Packet = self.packet
+        low: Half = flow.low
+        high: Half = flow.high
         in_hand = packet.time, packet.number, packet.file
         packet.time, packet.number, packet.file = flow.last_time, flow.last_packet, flow.last_file
-        for half in (flow.low, flow.high):
-            while half.held:
-                self._lose(half)
-            self._lose_tail(half)
-            self._check_fin(flow, half)
-        for half in (flow.low, flow.high):
-            if half.reader is not None and not half.finished:
-                half.reader.end(END_CAPTURE)
+        self._settle(flow, low)
+        self._settle(flow, high)
+        _cut_short(low)
+        _cut_short(high)
         packet.time, packet.number, packet.file = in_hand
         if flow.connections is None:
             self.other_packets += flow.packets
             return
         self.websocket_packets += flow.packets
-        halves = (flow.low, flow.high)
-        flow.complete = flow.ended and all(h.syn and not h.lost_bytes and not h.cut_bytes for h in halves)
+        flow.complete = flow.ended and _is_whole(low) and _is_whole(high)
         self.finished(flow)
+
+    def _settle(self, flow: Flow, half: Half) -> None:
+        """What is still missing of a direction never comes."""
+        while half.held:
+            self._lose(half)
+        self._lose_tail(half)
+        self._check_fin(flow, half)
 
     def _lose_tail(self, half: Half) -> None:
         """Bytes after the last captured one that the peer acknowledged, or that stood before the FIN, are lost."""
-        peer = half.peer
+        peer: Half = half.peer
+        size: cython.longlong
         if half.fin_offset != MISSING:
             size = half.fin_offset - half.offset
         elif peer.acknowledges and half.known:
@@ -643,7 +650,19 @@ class Streams(SegmentReader):
                 self.other_packets += self.packets[index]
 
 
-def _synchronise(half: Half, initial: int) -> None:
+def _cut_short(half: Half) -> None:
+    """Tell the reader of a direction without a FIN that nothing more comes."""
+    reader: Reader | None = half.reader
+    if reader is not None and not half.finished:
+        reader.end(END_CAPTURE)
+
+
+def _is_whole(half: Half) -> cython.bint:
+    """The direction was captured from its SYN, with no byte missing."""
+    return half.syn and half.lost_bytes == 0 and half.cut_bytes == 0
+
+
+def _synchronise(half: Half, initial: cython.uint) -> None:
     """Set a half by its SYN."""
     half.syn = half.known = True
     half.initial = initial

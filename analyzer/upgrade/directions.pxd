@@ -36,6 +36,7 @@ cdef class Direction(Reader):
     cdef Py_ssize_t wanted
     cdef int phase, preface, ended
     cdef public bint late
+    cpdef object part(self)
     cpdef bint at_start(self)
     cpdef bint searches(self)
     cpdef object wait(self)

@@ -165,6 +165,10 @@ class Direction(Reader):
             self.settle()
             self.peer.settle()
 
+    def part(self) -> None:
+        """Nothing more is asked of it: let the others go."""
+        self.exchange = self.peer = None  # type: ignore[assignment]
+
     def at_start(self) -> cython.bint:
         """May a preface come next?"""
         return self.phase == START
@@ -378,7 +382,8 @@ class Direction(Reader):
     def deliver(self, at: cython.Py_ssize_t, stop: cython.Py_ssize_t, offset: cython.longlong) -> None:
         """Hand Packet.data[at:stop] to whoever reads now, as the source would."""
         source: Source = self.source
-        if source.reader is None:
+        reader: Reader | None = source.reader
+        if reader is None:
             self.other_bytes += stop - at
             return
         passed: cython.longlong = min(source.skip, stop - at)
@@ -390,7 +395,7 @@ class Direction(Reader):
         if at < stop:
             before: cython.longlong = source.offset
             source.offset = offset + passed
-            source.reader.data(at, stop)
+            reader.data(at, stop)
             source.offset = before
 
     def hold(self, at: cython.Py_ssize_t, stop: cython.Py_ssize_t, offset: cython.longlong) -> None:
@@ -453,8 +458,9 @@ class Direction(Reader):
             self.pending.clear()
         if over + over_gap:
             self.replay_gap(over + over_gap, False)
-        if self.ended >= 0 and self.source.reader is not None and self.source.reader is not self:
-            self.source.reader.end(self.ended)
+        reader = self.source.reader
+        if self.ended >= 0 and reader is not None and reader is not self:
+            reader.end(self.ended)
 
     def replay(
         self, chunk: bytes, time: cython.longlong, number: cython.longlong, file: cython.int, offset: cython.longlong
@@ -474,10 +480,11 @@ class Direction(Reader):
     def replay_gap(self, size: cython.longlong, cut: cython.bint) -> None:
         """Tell of a gap as the source would."""
         source: Source = self.source
+        reader: Reader | None = source.reader
         passed: cython.longlong = min(source.skip, size)
         source.skip -= passed
-        if passed < size and source.reader is not None:
-            source.reader.gap(size - passed, cut)
+        if passed < size and reader is not None:
+            reader.gap(size - passed, cut)
 
     def resume(self) -> None:
         """No request comes (any more): frames go on here."""

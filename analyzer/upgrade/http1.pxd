@@ -34,3 +34,4 @@ cdef class Opening(Exchange):
     cpdef object switch(self, object fields, Py_ssize_t size)
     cpdef object unasked(self)
     cpdef object open_tunnel(self)
+    cpdef object part(self)

@@ -118,6 +118,12 @@ class Opening(Exchange):
         connection: Connection = self.connection
         return connection
 
+    def part(self) -> None:
+        """Let the directions go: in a ring they would wait for the garbage collector."""
+        self.low.part()
+        self.high.part()
+        self.client = self.server = self.low = self.high = None  # type: ignore[assignment]
+
     def expects(self, direction: Direction, kind: cython.int) -> cython.bint:
         """May a message of this kind begin here?"""
         if self.client is None:

@@ -1,0 +1,14 @@
+# C types of ledger.py.
+
+from analyzer.records cimport Connection, Flow, Half, Side
+
+cdef class ByteLedger:
+    cdef long long duplicate, before, handshake, frames, skipped, over, after, captured, conflicting, lost, cut
+    cpdef object add(self, Flow flow)
+    cdef object half(self, Half half)
+    cdef object connection(self, Connection connection)
+    cpdef dict counts(self)
+
+cpdef object part(Flow flow)
+cdef object part_side(Side side)
+cdef object part_half(Half half)
