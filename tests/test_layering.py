@@ -20,6 +20,7 @@ KNOWS_ONE_STAGE = {
     "sources": {"capture"},  # opens what the capture stage reads, by its magic numbers
     "tables": {"outcome", "diagnosis"},  # a row is what these stages conclude of a finished connection
     "schema": {"diagnosis"},  # for its vocabulary
+    "outputs": {"diagnosis"},  # likewise
 }
 MAKES_TABLES = {"schema", "tables", "result", "connection", "outputs", "selection", "where"}
 ONLY_WHERE_USED = {"scapy", "matplotlib", "dask", "jinja2", "dpkt", "rich", "fsspec", "pyarrow", "IPython"}

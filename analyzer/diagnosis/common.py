@@ -100,7 +100,7 @@ def event(case: Case) -> Finding | None:
     )
     if found.code == NO_CLOSE:
         basis = OBSERVED if not found.survivors else INFERRED
-        return Finding("server crash", basis, "server", evidence)
+        return Finding("server stopped", basis, "server", evidence)
     if found.code in (1000, 0, 1001):
         return Finding("server shutdown", OBSERVED, "server", evidence)
     return None

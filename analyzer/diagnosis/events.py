@@ -7,7 +7,7 @@ from typing import Any
 
 import numpy as np
 
-from analyzer.diagnosis.facts import NO_CLOSE, SERVER
+from analyzer.diagnosis.facts import SERVER
 from analyzer.diagnosis.timers import SECOND
 from analyzer.records import MISSING, NO_TIME
 
@@ -50,7 +50,7 @@ def events_of(columns: dict[str, Numbers], closer: Numbers, eligible: Numbers) -
             continue
         event = _event(together, columns)
         if event is not None:
-            member[together] = len(found)
+            member[together[columns["opened"][together] < event.begin - TOGETHER]] = len(found)
             found.append(event)
     return found, member
 
@@ -59,9 +59,10 @@ def _event(rows: Numbers, columns: dict[str, Numbers]) -> Event | None:
     """The event that ended these rows; None if more went on, or if so many end at any time."""
     ending = columns["ending"]
     begin, end = int(ending[rows[0]]), int(ending[rows[-1]])
-    service = int(columns["service"][rows[0]])
+    service, code = int(columns["service"][rows[0]]), int(columns["server_code"][rows[0]])
     same = columns["service"] == service
     opened = columns["opened"]
+    rows = rows[opened[rows] < begin - TOGETHER]  # the others were ended one by one as they came
     until = np.where(ending == NO_TIME, np.iinfo(np.int64).max, ending)
     survivors = int(np.count_nonzero(same & (opened != NO_TIME) & (opened < begin) & (until > end + OVER)))
     others = same & (ending != NO_TIME) & ((ending < begin) | (ending > end))
@@ -69,7 +70,7 @@ def _event(rows: Numbers, columns: dict[str, Numbers]) -> Event | None:
     expected = int(np.count_nonzero(others)) * (end - begin + TOGETHER) / span
     if survivors > len(rows) or len(rows) < FEWEST * max(1.0, expected):
         return None
-    return Event(service, int(columns["server_code"][rows[0]]), len(rows), begin, end, survivors)
+    return Event(service, code, len(rows), begin, end, survivors)
 
 
 def legs_of(columns: dict[str, Numbers]) -> Numbers:
@@ -89,8 +90,3 @@ def legs_of(columns: dict[str, Numbers]) -> Numbers:
             front, back = int(rows[at]), int(rows[at + 1])
             partner[front], partner[back] = back, front
     return partner
-
-
-def without_close(event: Event) -> bool:
-    """The server sent no Close."""
-    return event.code == NO_CLOSE

@@ -11,6 +11,7 @@ from analyzer.records import END_FIN, END_RST, NO_TIME
 REPEATS = 3
 """Repeats or probes without an answer that say the other side is gone; fewer may be a burst of loss."""
 STALLED = SECOND
+STALLED_ITSELF = 5 * SECOND  # where the side that did not read is also the one that ended it
 AT_ONCE = SECOND
 EXPIRIES = 3
 
@@ -23,7 +24,8 @@ def zero_window(case: Case) -> Finding | None:
             continue
         ended = bool(case.facts.end_by)
         end = case.facts.end if ended else _watched(case)
-        if end == NO_TIME or end - tail.shut_since < STALLED:
+        itself = case.facts.end_by == side
+        if end == NO_TIME or end - tail.shut_since < (STALLED_ITSELF if itself else STALLED):
             continue
         peer = case.tail(other(side))
         probes = f", {peer.probes} probes unanswered" if peer is not None and peer.probes else ""
@@ -33,7 +35,7 @@ def zero_window(case: Case) -> Finding | None:
             f"and kept it closed for {seconds(end - tail.shut_since)}{probes}; {how}"
         )
         agent = SIDE_NAMES[case.facts.end_by] if ended else None
-        return Finding("zero window", OBSERVED, agent, evidence)
+        return Finding("zero window", INFERRED if itself else OBSERVED, agent, evidence)
     return None
 
 

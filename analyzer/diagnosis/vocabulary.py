@@ -32,7 +32,7 @@ CAUSES = {
     "going away": "the server went away or let the connection go (Close 1001), alone",
     "server shutdown": "the server closed all its connections at once",
     "server restart": "the server announced a restart (Close 1012)",
-    "server crash": "the server's connections all ended at once without a Close: its process ended",
+    "server stopped": "the server's connections all ended at once without a Close: its process ended, killed or not",
     "overload": "the server was over its load or limit (Close 1013)",
     "protocol error": "a side failed the connection for a breach of the protocol (Close 1002)",
     "unsupported data": "a side got a kind of data that it can't take (Close 1003)",
