@@ -45,14 +45,23 @@ def events_of(columns: dict[str, Numbers], closer: Numbers, eligible: Numbers) -
     order = np.lexsort((ending, code, service))
     rows, service, code, ending = rows[order], service[order], code[order], ending[order]
     apart = (np.diff(service) != 0) | (np.diff(code) != 0) | (np.diff(ending) > TOGETHER)
-    for together in np.split(rows, np.flatnonzero(apart) + 1):
-        if len(together) < FEWEST:
+    bounds = np.flatnonzero(apart) + 1
+    for together in np.split(rows, bounds) if len(bounds) < len(rows) else ():
+        if len(together) < FEWEST or _usual(together, rows, columns):
             continue
         event = _event(together, columns)
         if event is not None:
             member[together[columns["opened"][together] < event.begin - TOGETHER]] = len(found)
             found.append(event)
     return found, member
+
+
+def _usual(together: Numbers, rows: Numbers, columns: dict[str, Numbers]) -> bool:
+    """So many end within that time anyway. rows: all that may have been ended by an event, by service and code."""
+    ending = columns["ending"]
+    lasting = int(ending[together[-1]] - ending[together[0]]) + TOGETHER
+    span = max(1, int(columns["end"].max() - columns["start"].min()))
+    return len(together) < FEWEST * (len(rows) - len(together)) * lasting / span
 
 
 def _event(rows: Numbers, columns: dict[str, Numbers]) -> Event | None:
@@ -65,10 +74,7 @@ def _event(rows: Numbers, columns: dict[str, Numbers]) -> Event | None:
     rows = rows[opened[rows] < begin - TOGETHER]  # the others were ended one by one as they came
     until = np.where(ending == NO_TIME, np.iinfo(np.int64).max, ending)
     survivors = int(np.count_nonzero(same & (opened != NO_TIME) & (opened < begin) & (until > end + OVER)))
-    others = same & (ending != NO_TIME) & ((ending < begin) | (ending > end))
-    span = max(1, int(columns["end"][same].max() - columns["start"][same].min()))
-    expected = int(np.count_nonzero(others)) * (end - begin + TOGETHER) / span
-    if survivors > len(rows) or len(rows) < FEWEST * max(1.0, expected):
+    if survivors > len(rows) or len(rows) < FEWEST:
         return None
     return Event(service, code, len(rows), begin, end, survivors)
 
@@ -82,11 +88,8 @@ def legs_of(columns: dict[str, Numbers]) -> Numbers:
     rows = np.flatnonzero(columns["key"] != MISSING)
     rows = rows[np.lexsort((columns["start"][rows], columns["key"][rows]))]
     key, service = columns["key"][rows], columns["service"][rows]
-    same = np.flatnonzero((key[1:] == key[:-1]) & (service[1:] != service[:-1]))
-    counts = np.unique(key, return_counts=True)
-    pairs = set(counts[0][counts[1] == 2].tolist())
-    for at in same.tolist():
-        if int(key[at]) in pairs:
-            front, back = int(rows[at]), int(rows[at + 1])
-            partner[front], partner[back] = back, front
+    equal = np.concatenate(([False], key[1:] == key[:-1], [False, False]))
+    pairs = np.flatnonzero(equal[1:-1] & ~equal[:-2] & ~equal[2:])[: len(rows)]
+    pairs = pairs[service[pairs] != service[np.minimum(pairs + 1, len(rows) - 1)]]
+    partner[rows[pairs]], partner[rows[pairs + 1]] = rows[pairs + 1], rows[pairs]
     return partner

@@ -23,7 +23,12 @@ LIFETIME = 3
 SHORTEST = 9 * SECOND // 10
 FEWEST = 4
 """Endings at different moments that a timer needs."""
-CHANCE = 1e-5
+CHANCE = 1e-4
+CROWD = 4
+"""So many times more than around it a window must hold: lives may well be short, and most end alike by chance."""
+NEIGHBOURS = 4
+TIMERS_MOST = 8
+"""Timers of one service, side and code that are looked for."""
 EARLY = 3 * SECOND // 10  # nginx moves its timers lazily
 DOUBT = 0.7  # of two clocks whose deviations differ less than this neither is the steadier one
 JOB_IDLE = SECOND // 20
@@ -86,7 +91,7 @@ def _timers_in(
 ) -> Iterator[tuple[Timer, Numbers]]:
     """The timers of one service, side and code, the plainest first."""
     total = len(rows)
-    while len(rows) >= FEWEST:
+    for _ in range(TIMERS_MOST):
         best = None
         for loose in (False, True):
             candidates = [_densest(rows, clock, clocks, columns, total, loose) for clock in range(len(CLOCKS))]
@@ -118,19 +123,20 @@ def _densest(
     """The most readings of one clock that lie together, if they are too many for chance; with their deviation."""
     values = clocks[clock][rows]
     usable = values >= SHORTEST
-    rows, values = rows[usable], values[usable]
-    if len(rows) < FEWEST:
+    if int(np.count_nonzero(usable)) < FEWEST:
         return None
+    rows, values = rows[usable], values[usable]
     order = np.argsort(values, kind="stable")
     rows, values = rows[order], values[order]
     width = width_of(values) + (EARLY if loose else 0)
-    stops = np.searchsorted(values, values + width, "right")
-    first = int(np.argmax(stops - np.arange(len(values))))
+    stops, around = _crowds(values, width)
+    first = int(np.argmax((stops - np.arange(len(values)) - around) / np.sqrt(around + 1)))
     last = int(stops[first])
     middle = int(np.median(values[first:last]))
-    span = max(int(values[-1] - values[0]), middle)
+    evenly = total * int(width[first]) / max(int(values[-1] - values[0]), middle)
+    expected = max(float(around[first]), evenly)
     moments = _moments(columns["ending"][rows[first:last]], int(width[first]))
-    if moments < FEWEST or _chance(moments, total * int(width[first]) / span) > CHANCE:
+    if moments < max(FEWEST, CROWD * expected) or len(values) * _chance(moments, expected) > CHANCE:
         return None
     deviation = float(np.std(values[first:last]))
     if not loose:  # those that fired early, as nginx does
@@ -138,6 +144,14 @@ def _densest(
     value = int(values[last - 1]) if loose else middle
     spread = int(values[last - 1] - values[first])
     return Timer(clock, value, last - first, spread, moments, NOBODY, loose), rows[first:last], deviation
+
+
+def _crowds(values: Numbers, width: Numbers) -> tuple[Numbers, Numbers]:
+    """Where the window that begins at each value ends, and how many one so wide holds around it (values: sorted)."""
+    stops = np.searchsorted(values, values + width, "right")
+    begin = np.searchsorted(values, values - NEIGHBOURS * width)
+    end = np.searchsorted(values, values + (NEIGHBOURS + 1) * width, "right")
+    return stops, (end - begin - (stops - np.arange(len(values)))) / (2 * NEIGHBOURS)
 
 
 def _moments(times: Numbers, apart: int) -> int:
