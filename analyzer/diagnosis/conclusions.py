@@ -131,7 +131,8 @@ def _share(scene: Scene, columns: dict[str, Numbers], closer: Numbers, findings:
     by_client = (closer == CLIENT) & (columns["client_code"] != NO_CLOSE)
     alone = np.array(scene.partner_of) < 0
     passed_on = np.zeros(len(free), bool)
-    silent = np.where(closer == CLIENT, columns["client_code"], columns["server_code"]) == NO_CLOSE
+    code: Numbers = np.where(closer == CLIENT, columns["client_code"], columns["server_code"])
+    silent = code == NO_CLOSE
     for row in np.flatnonzero(free & ~alone & silent).tolist():
         passed_on[row] = common.other_leg(Case(row, scene.facts(row), scene)) is not None
     scene.timers, timer_of = timers_of(columns, closer, free & ~by_client & ~passed_on)

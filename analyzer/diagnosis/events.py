@@ -46,8 +46,10 @@ def events_of(columns: dict[str, Numbers], closer: Numbers, eligible: Numbers) -
     rows, service, code, ending = rows[order], service[order], code[order], ending[order]
     apart = (np.diff(service) != 0) | (np.diff(code) != 0) | (np.diff(ending) > TOGETHER)
     bounds = np.flatnonzero(apart) + 1
+    ending_of = columns["ending"]
+    span = max(1, int(columns["end"].max() - columns["start"].min()))
     for together in np.split(rows, bounds) if len(bounds) < len(rows) else ():
-        if len(together) < FEWEST or _usual(together, rows, columns):
+        if len(together) < FEWEST or _usual(together, ending_of, len(rows) / span):
             continue
         event = _event(together, columns)
         if event is not None:
@@ -56,12 +58,10 @@ def events_of(columns: dict[str, Numbers], closer: Numbers, eligible: Numbers) -
     return found, member
 
 
-def _usual(together: Numbers, rows: Numbers, columns: dict[str, Numbers]) -> bool:
-    """So many end within that time anyway. rows: all that may have been ended by an event, by service and code."""
-    ending = columns["ending"]
+def _usual(together: Numbers, ending: Numbers, rate: float) -> bool:
+    """So many end within that time anyway. rate: endings a nanosecond, these included."""
     lasting = int(ending[together[-1]] - ending[together[0]]) + TOGETHER
-    span = max(1, int(columns["end"].max() - columns["start"].min()))
-    return len(together) < FEWEST * (len(rows) - len(together)) * lasting / span
+    return len(together) < FEWEST * rate * lasting and rate * lasting > 1
 
 
 def _event(rows: Numbers, columns: dict[str, Numbers]) -> Event | None:
