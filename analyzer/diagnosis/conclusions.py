@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from typing import Any
 
 import numpy as np
@@ -32,6 +32,14 @@ from analyzer.records import NO_TIME
 
 Numbers = Any  # numpy arrays of int64
 
+PIECE = 10_000
+CLOSES = (
+    "initiator",
+    *("client_code", "client_reason", "client_packet", "client_file"),
+    *("server_code", "server_reason", "server_packet", "server_file"),
+)
+"""What the evidence of a plain end is made of."""
+
 OWN: tuple[Cause, ...] = (
     handshakes.refused,
     handshakes.unanswered,
@@ -58,7 +66,7 @@ REST: tuple[Cause, ...] = (
 )
 
 
-def conclude(gathered: Gathered, files: Sequence[str]) -> list[Finding]:
+def conclude(gathered: Gathered, files: Sequence[str]) -> Iterator[Finding]:
     """The finding of every connection, in the order in which they were gathered. files: names, by index."""
     width = len(Facts._fields)
     table = np.frombuffer(gathered.numbers, np.int64)[: gathered.count * width].reshape(-1, width)
@@ -71,25 +79,33 @@ def conclude(gathered: Gathered, files: Sequence[str]) -> list[Finding]:
         gathered.details,
         _catalog_text,
     )
-    closer = _closers(columns)
     plain = _plain(columns, scene)
-    findings: list[Finding | None] = [None] * gathered.count
-    scene.expiries = _expiries(columns, scene, np.flatnonzero(~plain))
-    odd = np.flatnonzero(~plain).tolist()
+    findings = _findings(columns, scene, plain)
+    for start in range(0, gathered.count, PIECE):
+        piece = slice(start, start + PIECE)
+        values = [columns[name][piece].tolist() for name in CLOSES]
+        ordinary = plain[piece].tolist()
+        for row, (is_plain, *closes) in enumerate(zip(ordinary, *values, strict=True), start):
+            yield findings.get(row) or (_ordinary(closes, scene) if is_plain else _nothing(scene, row))
+
+
+def _findings(columns: dict[str, Numbers], scene: Scene, plain: Numbers) -> dict[int, Finding]:
+    """The findings of all connections but those that ended as they should, by row."""
+    closer = _closers(columns)
     scene.partner_of = legs_of(columns).tolist()
-    cases = {row: Case(row, scene.facts(row), scene) for row in odd}
+    cases = {row: Case(row, scene.facts(row), scene) for row in np.flatnonzero(~plain).tolist()}
+    scene.expiries = _expiries(columns, scene, cases)
+    findings: dict[int, Finding] = {}
     _apply(OWN, cases, findings)
     _share(scene, columns, closer, findings)
     together = (np.array(scene.timer_of) >= 0) | (np.array(scene.event_of) >= 0)
     for row in np.flatnonzero(together & plain).tolist():
         cases[row] = Case(row, scene.facts(row), scene)
-    rest = {row: case for row, case in cases.items() if findings[row] is None}
-    _apply((*SHARED, _too_little, *REST), rest, findings)
-    _ordinary(columns, scene, findings)
-    return [finding or _nothing(scene, row) for row, finding in enumerate(findings)]
+    _apply((*SHARED, _too_little, *REST), {row: case for row, case in cases.items() if row not in findings}, findings)
+    return findings
 
 
-def _apply(causes: Iterable[Cause], cases: dict[int, Case], findings: list[Finding | None]) -> None:
+def _apply(causes: Iterable[Cause], cases: dict[int, Case], findings: dict[int, Finding]) -> None:
     """The first cause that fits, for every case."""
     causes = tuple(causes)
     for row, case in cases.items():
@@ -124,9 +140,10 @@ def _plain(columns: dict[str, Numbers], scene: Scene) -> Numbers:
     return ordinary & (columns["outcome"] == CLEAN) & ~np.isin(reason, telling) & (ping == NO_TIME)
 
 
-def _share(scene: Scene, columns: dict[str, Numbers], closer: Numbers, findings: list[Finding | None]) -> None:
+def _share(scene: Scene, columns: dict[str, Numbers], closer: Numbers, findings: dict[int, Finding]) -> None:
     """Find timers and events among the connections that no cause of their own explains."""
-    free = np.array([finding is None for finding in findings], bool)
+    free = np.ones(len(closer), bool)
+    free[list(findings)] = False
     free &= (columns["opened"] != NO_TIME) & (columns["opening"] == HANDSHAKE)
     by_client = (closer == CLIENT) & (columns["client_code"] != NO_CLOSE)
     alone = np.array(scene.partner_of) < 0
@@ -148,20 +165,21 @@ def _share(scene: Scene, columns: dict[str, Numbers], closer: Numbers, findings:
     scene.opened = dict(zip(services.tolist(), counts.tolist(), strict=True))
 
 
-def _stoppable(columns: dict[str, Numbers], findings: list[Finding | None]) -> Numbers:
+def _stoppable(columns: dict[str, Numbers], findings: dict[int, Finding]) -> Numbers:
     """Connections that a stopping server may have ended: unexplained, or told of a restart."""
-    free = [finding is None or finding.cause == "server restart" for finding in findings]
-    return np.array(free, bool) & (columns["opened"] != NO_TIME)
+    free: Numbers = columns["opened"] != NO_TIME
+    free[[row for row, finding in findings.items() if finding.cause != "server restart"]] = False
+    return free
 
 
-def _expiries(columns: dict[str, Numbers], scene: Scene, odd: Numbers) -> dict[int, Expiry]:
+def _expiries(columns: dict[str, Numbers], scene: Scene, cases: dict[int, Case]) -> dict[int, Expiry]:
     """Services before which a device forgets idle connections, with what was seen of it."""
     fatal: dict[int, list[int]] = {}
     cut = np.zeros(len(columns["number"]), bool)
-    for row in odd.tolist():
-        silence = transport.fatal_silence(Case(row, scene.facts(row), scene))
+    for row, case in cases.items():
+        silence = transport.fatal_silence(case)
         if silence:
-            fatal.setdefault(int(columns["service"][row]), []).append(silence)
+            fatal.setdefault(case.facts.service, []).append(silence)
             cut[row] = True
     found = {}
     for service, silences in fatal.items():
@@ -189,25 +207,16 @@ def _nothing(scene: Scene, row: int) -> Finding:
     return _not_enough(Case(row, scene.facts(row), scene))
 
 
-def _ordinary(columns: dict[str, Numbers], scene: Scene, findings: list[Finding | None]) -> None:
-    """The findings of plain ends, which are most."""
-    rows = [row for row, finding in enumerate(findings) if finding is None]
-    names = ("initiator", "client_code", "server_code", "client_reason", "server_reason", "client_packet")
-    values = [columns[name][rows].tolist() for name in (*names, "server_packet", "client_file", "server_file")]
-    several = len(scene.files) > 1
-    for row, first, *both in zip(rows, *values, strict=True):
-        client_code, server_code, client_reason, server_reason, *places = both
-        if first not in (CLIENT, SERVER):
-            continue
-        by_client = first == CLIENT
-        code, reason = (client_code, client_reason) if by_client else (server_code, server_reason)
-        packet, file = (places[0], places[2]) if by_client else (places[1], places[3])
-        where = f"{scene.files[file]}#{packet}" if several else f"packet {packet}"
-        who = "client" if by_client else "server"
-        what = f"Close {code}" if code else "an empty Close"
-        text = f' "{scene.texts[reason]}"' if scene.texts[reason] else ""
-        cause = "clean close" if code != 1001 else "client navigation" if by_client else "going away"
-        findings[row] = Finding(cause, OBSERVED, who, f"the {who} sent {what}{text} ({where}) and was answered")
+def _ordinary(closes: Sequence[int], scene: Scene) -> Finding:
+    """The finding of a plain end. closes: the columns CLOSES of its row."""
+    by_client = closes[0] == CLIENT
+    _, code, reason, packet, file = closes[:5] if by_client else (closes[0], *closes[5:])
+    where = f"{scene.files[file]}#{packet}" if len(scene.files) > 1 else f"packet {packet}"
+    who = "client" if by_client else "server"
+    what = f"Close {code}" if code else "an empty Close"
+    text = f' "{scene.texts[reason]}"' if scene.texts[reason] else ""
+    cause = "clean close" if code != 1001 else "client navigation" if by_client else "going away"
+    return Finding(cause, OBSERVED, who, f"the {who} sent {what}{text} ({where}) and was answered")
 
 
 def _catalog_text(code: int, place: tuple[str | None, str | None, str | None]) -> str | None:
