@@ -15,6 +15,7 @@ from analyzer.diagnosis.facts import (
     BOTH,
     CLEAN,
     CLIENT,
+    DROPPED,
     ENCRYPTED,
     HANDSHAKE,
     MIDSTREAM,
@@ -124,7 +125,7 @@ def _closers(columns: dict[str, Numbers]) -> Numbers:
     initiator, client, server = columns["initiator"], columns["client_code"], columns["server_code"]
     crossed = np.where(np.isin(server, (1000, 0)) & ~np.isin(client, (1000, 0)), CLIENT, SERVER)
     closer = np.where(initiator == BOTH, crossed, initiator)
-    return np.where(closer == NOBODY, columns["end_by"], closer)
+    return np.where((closer == NOBODY) | (columns["outcome"] == DROPPED), columns["end_by"], closer)
 
 
 def _plain(columns: dict[str, Numbers], scene: Scene) -> Numbers:

@@ -47,7 +47,7 @@ def events_of(columns: dict[str, Numbers], closer: Numbers, eligible: Numbers) -
     apart = (np.diff(service) != 0) | (np.diff(code) != 0) | (np.diff(ending) > TOGETHER)
     bounds = np.flatnonzero(apart) + 1
     ending_of = columns["ending"]
-    span = max(1, int(columns["end"].max() - columns["start"].min()))
+    span = max(1, int(columns["end"].max()) - int(columns["start"].min()))
     for together in np.split(rows, bounds) if len(bounds) < len(rows) else ():
         if len(together) < FEWEST or _usual(together, ending_of, len(rows) / span):
             continue

@@ -7,7 +7,7 @@ from dataclasses import dataclass, field
 from typing import NamedTuple
 
 from analyzer.diagnosis.events import Event
-from analyzer.diagnosis.facts import BOTH, CLIENT, NOBODY, SERVER, SIDE_NAMES, Details, Facts, Tail
+from analyzer.diagnosis.facts import BOTH, CLIENT, DROPPED, NOBODY, SERVER, SIDE_NAMES, Details, Facts, Tail
 from analyzer.diagnosis.timers import SECOND, Timer
 from analyzer.records import MISSING
 
@@ -64,7 +64,7 @@ class Case:
         self.details = scene.details.get(row)
         self.closer = closer_of(facts)
         client = self.closer == CLIENT
-        has_close = facts.initiator in (CLIENT, SERVER, BOTH)
+        has_close = facts.initiator in (CLIENT, SERVER, BOTH) and facts.outcome != DROPPED
         self.code = (facts.client_code if client else facts.server_code) if has_close else -1
         self.reason = scene.texts[facts.client_reason if client else facts.server_reason] if has_close else ""
 
@@ -109,7 +109,12 @@ Cause = Callable[[Case], Finding | None]
 
 
 def closer_of(facts: Facts) -> int:
-    """The side that ended it; for Closes that crossed the one whose code says more."""
+    """The side that ended it; for Closes that crossed the one whose code says more.
+
+    A Close that came after an RST ended nothing.
+    """
+    if facts.outcome == DROPPED:
+        return facts.end_by
     if facts.initiator == BOTH:
         return CLIENT if facts.server_code in (1000, 0) and facts.client_code not in (1000, 0) else SERVER
     return facts.initiator or facts.end_by

@@ -118,8 +118,10 @@ def details(connection: Connection) -> Details:
     )
 
 
-def tail(half: Half) -> Tail:
+def tail(half: Half | None) -> Tail:
     """The end of one direction; repeats and probes count only while nothing answered them."""
+    if half is None:
+        return Tail(0, -1, NO_TIME, False, 0, -1, 0, NO_TIME, 0, 0, NO_TIME, NO_TIME, 0, 0, NO_TIME, NO_TIME, 0, False)
     peer = half.peer
     unanswered = half.again_count > 0 and not _has_acknowledged(peer, half.again_sequence)
     probed = half.probes > 0 and half.probes_after == peer.packets

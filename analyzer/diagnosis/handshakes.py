@@ -5,7 +5,7 @@ from __future__ import annotations
 import base64
 import hashlib
 
-from analyzer.diagnosis.facts import CLIENT, NOBODY, REFUSED, SERVER, SIDE_NAMES, UNANSWERED
+from analyzer.diagnosis.facts import CLIENT, NO_ANSWER, NOBODY, REFUSED, SERVER, SIDE_NAMES, UNANSWERED
 from analyzer.diagnosis.finding import Case, Finding, seconds
 from analyzer.diagnosis.timers import SECOND
 from analyzer.diagnosis.vocabulary import HANDSHAKE_CLOCK, INFERRED, OBSERVED
@@ -47,7 +47,7 @@ def unanswered(case: Case) -> Finding | None:
     facts = case.facts
     half_closed = next((side for side in (CLIENT, SERVER) if (tail := case.tail(side)) and tail.finished), NOBODY)
     ender = facts.end_by or half_closed
-    if facts.opening != UNANSWERED or not ender:
+    if facts.opening != UNANSWERED or facts.outcome != NO_ANSWER or not ender:
         return None
     tail = case.tail(ender)
     end = facts.end if tail is None or facts.end_by else tail.last_time

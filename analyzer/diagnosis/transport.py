@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from analyzer.diagnosis.facts import CLIENT, CLOSING, OPEN, SERVER, SIDE_NAMES, Tail
+from analyzer.diagnosis.facts import CLIENT, CLOSING, NO_CLOSE, OPEN, SERVER, SIDE_NAMES, Tail
 from analyzer.diagnosis.finding import Case, Expiry, Finding, other, seconds
 from analyzer.diagnosis.timers import SECOND
 from analyzer.diagnosis.vocabulary import IDLE, INFERRED, OBSERVED
@@ -146,7 +146,7 @@ def middlebox_reset(case: Case) -> Finding | None:
 def reset(case: Case) -> Finding | None:
     """A side reset the connection, without a Close before."""
     facts = case.facts
-    if facts.end_how != END_RST or not facts.end_by or facts.initiator:
+    if facts.end_how != END_RST or not facts.end_by or case.code != NO_CLOSE:
         return None
     tail = case.tail(facts.end_by)
     side = SIDE_NAMES[facts.end_by]
@@ -162,7 +162,7 @@ def reset(case: Case) -> Finding | None:
 def dropped(case: Case) -> Finding | None:
     """A side ended TCP without a Close, and nothing says why."""
     facts = case.facts
-    if facts.initiator or facts.end_how != END_FIN or not facts.end_by:
+    if case.code != NO_CLOSE or facts.end_how != END_FIN or not facts.end_by:
         return None
     evidence = f"{case.close_text}; {seconds(max(facts.idle, 0))} after the last frame"
     return Finding("dropped", OBSERVED, SIDE_NAMES[facts.end_by], evidence)

@@ -69,7 +69,7 @@ def _sentence(key: Any, number: int, rows: pd.DataFrame, connections: pd.DataFra
         return f"{begin}: the capture does not tell how they ended"
     device = rows["cause_device"].dropna()
     device_text = f", as {device.iloc[0]} has by default" if len(device) else ""
-    by = rows["cause_by"].mode()
-    who = f" (by the {by.iloc[0]})" if len(by) and cause not in UNATTRIBUTED else ""
+    by = rows["cause_by"].unique()
+    who = f" (by the {by[0]})" if len(by) == 1 and not words.is_missing(by[0]) and cause not in UNATTRIBUTED else ""
     likely = " (inferred)" if (rows["cause_basis"] == "inferred").all() else ""
     return f"{begin}: {what}{device_text}{who}{likely}"
