@@ -166,7 +166,7 @@ class FrameReader(Reader):
         self.side.exact = False
         if self.side.broken:
             return
-        if self.in_payload and self.remaining >= size:
+        if self.in_payload and size >= 0 and self.remaining >= size:
             self.payloads.missing(size)
             self.remaining -= size
             if self.remaining == 0:

@@ -25,6 +25,7 @@ class ByteLedger:
         self.conflicting: cython.longlong = 0
         self.lost: cython.longlong = 0
         self.cut: cython.longlong = 0
+        self.layers: dict[str, int] = {}
 
     def add(self, flow: Flow) -> None:
         """Count a flow of which nothing more comes."""
@@ -32,6 +33,9 @@ class ByteLedger:
         self.half(flow.high)
         if flow.opening is not None:
             self.before += flow.opening.low.other_bytes + flow.opening.high.other_bytes
+        if flow.layer_bytes is not None:
+            for kind, size in flow.layer_bytes.items():
+                self.layers[kind] = self.layers.get(kind, 0) + size
         for connection in flow.connections or ():
             self.connection(connection)
 
@@ -65,6 +69,8 @@ class ByteLedger:
             "before the upgrade": self.before,
             "after the end": self.after,
         }
+        for kind, size in self.layers.items():
+            cells[kind] = cells.get(kind, 0) + size
         if rest := self.captured - sum(cells.values()):
             cells["unaccounted"] = rest
         return cells | {"conflicting": self.conflicting, "lost": self.lost, "cut by snaplen": self.cut}
@@ -74,9 +80,7 @@ def part(flow: Flow) -> None:
     """Part the records of a flow from each other: in a ring they would wait for the garbage collector."""
     connection: Connection
     for connection in flow.connections or ():
-        part_side(connection.client)
-        part_side(connection.server)
-        connection.flow = None  # type: ignore[assignment]
+        part_connection(connection)
     part_half(flow.low)
     part_half(flow.high)
     if flow.opening is not None:
@@ -84,8 +88,16 @@ def part(flow: Flow) -> None:
     flow.connections = flow.opening = flow.opener = flow.end_by = None
 
 
+def part_connection(connection: Connection) -> None:
+    """See part; a connection that ended before its flow is parted alone."""
+    part_side(connection.client)
+    part_side(connection.server)
+    connection.flow = None  # type: ignore[assignment]
+
+
 def part_side(side: Side) -> None:
     """See part."""
+    side.source.reader = None
     side.connection = side.peer = side.source = side.half = side.closes = None  # type: ignore[assignment]
 
 

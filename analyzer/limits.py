@@ -3,6 +3,15 @@
 HEADER_BLOCK = 64 << 10
 """Bytes of one HTTP/1.1 header block; servers refuse far smaller ones (nginx 32 KiB, Apache 8 KiB a field)."""
 
+HEADER_LIST = 256 << 10
+"""Bytes of the decoded fields of one HTTP/2 header block (as RFC 9113 6.5.2 counts); Chrome accepts as many."""
+
+HEADER_TABLE = 64 << 10
+"""Bytes of the HPACK table of one direction (RFC 7541 4.2); Chrome and Firefox announce as many, others 4096."""
+
+RESYNC_BYTES = 64 << 10
+"""Bytes of one direction in which the next HTTP/2 frames are searched after a gap: four frames of the usual size."""
+
 HELD_BEFORE_ANSWER = 1 << 20
 """Bytes a client may send between its upgrade request and the answer, kept until the answer says what they are."""
 

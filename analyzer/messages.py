@@ -316,11 +316,12 @@ class MessageReader(FramePayloadReader):
         elif frame.length:
             close.code = MISSING
         close.time, close.packet, close.file = frame.time, frame.packet, frame.file
-        close.begin, close.end = frame.begin, frame.finish
+        close.begin = side.source.transport_offset(frame.begin)
+        close.end = side.source.transport_offset(frame.finish - 1) + 1
         if half is not None:
             theirs = peer.half
-            close.after_peer_fin = theirs.finished
-            close.after_peer_reset = theirs.was_reset
+            close.after_peer_fin = theirs.finished  # not its END_STREAM: who no longer reads sends RST_STREAM
+            close.after_peer_reset = theirs.was_reset or peer.source.was_reset
             if peer.closes and half.acknowledges:
                 begin = peer.closes[0].begin - theirs.offset
                 begin = (begin + theirs.next) & 0xFFFFFFFF

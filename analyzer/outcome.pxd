@@ -23,6 +23,7 @@ cdef long long NO_STATUS, ABNORMAL, WRAP, HALF_WRAP, PATIENCE, PATIENCE_MOST
 cdef bint _not_captured(Side side)
 cdef bint _may_hide_close(Side side)
 cdef bint _may_hide_answer(Connection connection)
+cdef bint _whole(Connection connection)
 cdef bint _may_hide_end(Outcome outcome)
 cdef bint _fin_not_captured(Half half)
 cdef Close _first_close(Side side)

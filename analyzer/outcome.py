@@ -70,12 +70,12 @@ def conclude(connection: Connection) -> Outcome:
     server: Close | None = outcome.server_first_close
     _place(outcome)
     outcome.transport = "tcp"  # nothing inside TLS is recognised
-    outcome.start = outcome.flow.start
+    outcome.start = outcome.flow.start if connection.http_stream == MISSING else connection.recognised
     outcome.end = _end(outcome)
     outcome.duration = _difference(outcome.end, outcome.start)
     outcome.client_exact = _exact(connection, outcome.client)
     outcome.server_exact = _exact(connection, outcome.server)
-    outcome.complete = outcome.flow.complete and connection.opening != "midstream"
+    outcome.complete = connection.opening != "midstream" and (outcome.flow.complete or _whole(connection))
     outcome.client_code = _code(client)
     outcome.server_code = _code(server)
     outcome.client_reason = _reason(client)
@@ -128,10 +128,20 @@ def _may_hide_answer(connection: Connection) -> cython.bint:
     return _not_captured(connection.server) or half.lost_bytes > 0 or half.cut_bytes > 0
 
 
+def _whole(connection: Connection) -> cython.bint:
+    """Its own stream was seen to the end, and its TCP connection from the SYN to there with no byte missing."""
+    low: Half = connection.flow.low
+    high: Half = connection.flow.high
+    lost: cython.longlong = low.lost_bytes + low.cut_bytes + high.lost_bytes + high.cut_bytes
+    return connection.ended and low.syn and high.syn and lost == 0
+
+
 def _may_hide_end(outcome: Outcome) -> cython.bint:
     """The end of a transport that looks open may be missing from the capture."""
     client: Side = outcome.client
     server: Side = outcome.server
+    if outcome.connection.http_stream != MISSING and not (client.exact and server.exact):
+        return True
     if _not_captured(client) or _not_captured(server):
         return True
     return _fin_not_captured(client.half) or _fin_not_captured(server.half)
@@ -260,7 +270,7 @@ def _latency(outcome: Outcome) -> cython.longlong:
 
 def _ended(connection: Connection, flow: Flow) -> cython.bint:
     """The transport is over (RFC 6455 7.1.4): both directions finished, or a reset."""
-    return connection.end_how != END_CAPTURE and (flow.ended or connection.end_time != NO_TIME)
+    return connection.ended or (connection.end_how != END_CAPTURE and flow.ended)
 
 
 def _end(outcome: Outcome) -> cython.longlong:

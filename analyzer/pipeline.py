@@ -17,14 +17,28 @@ from analyzer.encapsulations import unwrap
 from analyzer.extract import Extractor
 from analyzer.fragments import Fragments
 from analyzer.frames import FrameReader
-from analyzer.ledger import ByteLedger, part
+from analyzer.ledger import ByteLedger, part, part_connection
 from analyzer.messages import MessageReader
 from analyzer.packets import Packets
 from analyzer.problems import CannotRead, Problem
-from analyzer.records import END_CAPTURE, Connection, Flow, Frame, Half, Observer, Packet, PacketReader, Segment, Side
+from analyzer.records import (
+    END_CAPTURE,
+    Connection,
+    Flow,
+    Frame,
+    Half,
+    Observer,
+    Packet,
+    PacketReader,
+    Segment,
+    Side,
+    Source,
+)
 from analyzer.sources import Input, resolve
 from analyzer.streams import Streams
+from analyzer.upgrade.heads import HTTP_2
 from analyzer.upgrade.http1 import Openings
+from analyzer.upgrade.http2 import Http2
 
 Progress = Callable[[int, int | None], None]
 
@@ -69,6 +83,7 @@ class Pipeline:
         self.connections = 0
         self.bytes = ByteLedger()
         self.openings = Openings(self.packet, self._accept, self._recognised)
+        self.openings.layers[HTTP_2] = self._http2
         seed = int.from_bytes(os.urandom(4), "big")
         self.streams = Streams(self.packet, self.segment, self.openings, self._finished, seed)
         self.packets = Packets(self.packet, self.segment, self.streams, unwrap, Fragments())
@@ -108,11 +123,25 @@ class Pipeline:
             messages = MessageReader(self.packet, side, frame, self.observer, self.tables, self.payloads)
             side.source.reader = FrameReader(self.packet, side.source, side, frame, messages)
 
+    def _http2(self, flow: Flow, low: Source, high: Source, exact: bool) -> Http2:
+        """Both sources carry HTTP/2 from here on."""
+        return Http2(self.openings, self._concluded, flow, (low, high), exact)
+
+    def _concluded(self, connection: Connection) -> None:
+        """A connection is over before its flow is."""
+        flow = connection.flow
+        assert flow.connections is not None
+        flow.connections.remove(connection)
+        self.observer.connection(connection)
+        self.bytes.connection(connection)
+        part_connection(connection)
+
     def _finished(self, flow: Flow) -> None:
         for connection in flow.connections or ():
-            if flow.end_how != END_CAPTURE:
-                connection.end_how = flow.end_how
-                connection.end_by = _side_of(connection, flow.end_by)
+            if flow.end_how != END_CAPTURE and not connection.ended:
+                if connection.end_how == END_CAPTURE:
+                    connection.end_how = flow.end_how
+                    connection.end_by = _side_of(connection, flow.end_by)
                 connection.end_time = flow.end_time
             self.observer.connection(connection)
         self.bytes.add(flow)

@@ -30,17 +30,18 @@ cdef class Reader:
 cdef class Source:
     cdef public Reader reader
     cdef public long long skip, offset
+    cdef public bint finished, was_reset
     cpdef long long transport_offset(self, long long offset)
 
 cdef class Half(Source):
     cdef public Flow flow
     cdef public Half peer
     cdef public unsigned int next, acknowledgment
-    cdef public bint known, acknowledges, finished
+    cdef public bint known, acknowledges
     cdef public int time_to_live
     cdef public long long packets, captured_bytes, fin_offset
     cdef public object held
-    cdef public bint syn, was_reset
+    cdef public bint syn
     cdef public unsigned int initial
     cdef public long long duplicate_bytes, conflicting_bytes, lost_bytes, cut_bytes
     cdef public long long skipped_bytes, after_end_bytes, retransmissions
@@ -69,6 +70,7 @@ cdef class Flow:
     cdef public Py_ssize_t index
     cdef public list connections
     cdef public long long silence, silence_end, survived
+    cdef public dict layer_bytes
 
 cdef class Close:
     cdef public Side sender
@@ -104,6 +106,7 @@ cdef class Connection:
     cdef public int end_how
     cdef public Side end_by
     cdef public long long end_time
+    cdef public bint ended
 
 cdef class Frame:
     cdef public Side sender

@@ -84,7 +84,8 @@ class Reader:
         """Take the bytes Packet.data[start:stop]; they follow what came before."""
 
     def gap(self, size: cython.longlong, cut: cython.bint) -> None:
-        """`size` bytes that the capture never had; cut: the snapshot length cut them, else they were lost."""
+        """`size` bytes (MISSING: nobody knows how many, or whether any) that the capture never had; cut: the snapshot
+        length cut them, else they were lost."""
 
     def end(self, how: cython.int) -> None:
         """No more bytes come: END_FIN, END_RST, ..., or END_CAPTURE when the capture or the flow's record ended."""
@@ -96,12 +97,15 @@ class Source:
     reader: who takes the bytes now; a reader may put another in its place.
     skip: bytes that the reader wants passed over unread; the source counts them down.
     offset: during Reader.data, the stream offset of the byte at `start` (bytes before it, gaps included).
+    finished: its FIN or END_STREAM is in order; was_reset: its sender has sent an RST or RST_STREAM.
     """
 
     def __init__(self) -> None:
         self.reader: Reader | None = None
         self.skip: cython.longlong = 0
         self.offset: cython.longlong = 0
+        self.finished: cython.bint = False
+        self.was_reset: cython.bint = False
 
     def transport_offset(self, offset: cython.longlong) -> cython.longlong:
         """The TCP stream offset of the byte that carried this source's byte at `offset`."""
@@ -112,7 +116,7 @@ class Half(Source):
     """One direction of a TCP connection: what its sender sent.
 
     known: `next` is set; syn: its SYN was seen (with `initial`); acknowledges: it has sent an ACK (the furthest in
-    `acknowledgment`); finished: its FIN is in order; was_reset: it sent an RST (reset_time: when, if times are known).
+    `acknowledgment`); reset_time: when it sent an RST, if times are known.
     next: the sequence number expected; fin_offset: stream offset of its FIN, MISSING if none was seen.
     captured_bytes: payload bytes in the capture, of which duplicate_bytes had come before (conflicting_bytes of them
     with another value, where both copies were at hand); skipped_bytes: passed over at the reader's wish;
@@ -185,8 +189,9 @@ class Flow:
     else END_CAPTURE; end_by: whose; end_time: the later of the two FINs, or the RST, NO_TIME while open.
     complete: seen from the SYN to the end, no byte missing; begun: its first bytes were looked at; ended: both FINs or
     an RST; index: its place in the streams stage. opening: the upgrade stage's state; connections: the WebSocket
-    connections recognised on it, in order. silence: the last pause of a second or more without any packet;
-    silence_end: when it ended; survived: the longest pause before that one.
+    connections recognised on it and not yet concluded, in order. layer_bytes: its captured bytes by ledger kind, those
+    that the layers over TCP and the connections already concluded account for. silence: the last
+    pause of a second or more without any packet; silence_end: when it ended; survived: the longest pause before.
     """
 
     def __init__(self) -> None:
@@ -223,6 +228,7 @@ class Flow:
         self.silence: cython.longlong = 0
         self.silence_end: cython.longlong = NO_TIME
         self.survived: cython.longlong = 0
+        self.layer_bytes: dict[str, int] | None = None
 
 
 class Close:
@@ -297,6 +303,7 @@ class Connection:
     ending: time of the first event of its end (Close, FIN, RST, ...), with each side's last frame before it, and the
     time of each side's oldest Ping that was then unanswered.
     key, accept, upgrade: Sec-WebSocket-Key of the request, Sec-WebSocket-Accept and Upgrade of the answer.
+    end_how, end_by, end_time, ended: how its own stream ended, whatever becomes of the flow (HTTP/2); else the flow's.
     """
 
     def __init__(self) -> None:
@@ -335,6 +342,7 @@ class Connection:
         self.end_how: cython.int = END_CAPTURE
         self.end_by: Side | None = None
         self.end_time: cython.longlong = NO_TIME
+        self.ended: cython.bint = False
 
     def mark_ending(self, time: int) -> None:
         """The first event of the ending happens now, at `time`."""

@@ -188,9 +188,14 @@ CONNECTIONS = (
     Column("subprotocol", TEXT, "subprotocol that the server agreed to", "connection.subprotocol"),
     Column("extensions", TEXT, "extensions that the server agreed to", "connection.extensions"),
     Column("http_status", INTEGER, "status of the answer to the upgrade request", "connection.http_status"),
-    Column("start", TIME, "the SYN, else the first packet", "start"),
+    Column("start", TIME, "the SYN, else the first packet; over HTTP/2 the CONNECT", "start"),
     Column("opened", TIME, "the answer that opened it", "connection.opened"),
-    Column("end", TIME, "the later of the two FINs, or the RST; while open the last packet", "end"),
+    Column(
+        "end",
+        TIME,
+        "the later of the two FINs, or the RST; over HTTP/2 what ended the stream; while open the last packet",
+        "end",
+    ),
     Column("duration", DURATION, "end - start", "duration"),
     Column("client_frames", INTEGER, "frames of all kinds that the client sent", "client.frames"),
     Column("server_frames", INTEGER, "frames of all kinds that the server sent", "server.frames"),
@@ -277,9 +282,9 @@ CONNECTIONS = (
     Column(
         "outcome",
         CATEGORY,
-        "concluded: refused (the answer was not 101), no-answer, clean (both Closes, transport ended), "
-        "unanswered-close (one Close, transport ended), dropped (transport ended without a Close), closing (a Close, "
-        "transport not ended), open, unknown (bytes missing from the capture could change it)",
+        "concluded: refused (the answer was not 101, over HTTP/2 not 2xx), no-answer, clean (both Closes, transport "
+        "ended), unanswered-close (one Close, transport ended), dropped (transport ended without a Close), closing (a "
+        "Close, transport not ended), open, unknown (bytes missing from the capture could change it)",
         "outcome",
         values=OUTCOMES,
     ),
@@ -406,11 +411,15 @@ LEDGER_MEANINGS = {
     ("packet", "outside time range"): "before or after the times asked for",
     ("packet", "unreadable"): "records of the capture file that could not be read",
     ("byte", "duplicate"): "TCP payload of WebSocket connections that had been captured before",
-    ("byte", "before the upgrade"): "sent on the connection before the request for the WebSocket",
+    ("byte", "before the upgrade"): "sent on the connection before the request for the WebSocket; over HTTP/2 the "
+    "data of streams that are no WebSocket",
     ("byte", "handshake"): "of the upgrade request and its answer",
+    ("byte", "HTTP/2 framing"): "of HTTP/2 all but the data of its streams: frame headers, padding, and the frames of "
+    "header fields and of the connection",
     ("byte", "frames"): "WebSocket frames, headers and payloads",
     ("byte", "over a limit"): "sent before the answer to the upgrade, more than is kept (limits.py)",
-    ("byte", "after the end"): "sent after the sender's own FIN",
+    ("byte", "after the end"): "sent after the sender's own FIN, or on an HTTP/2 stream after its END_STREAM or "
+    "RST_STREAM",
     ("byte", "unaccounted"): "in no other cell: a defect of wsclose, please report it",
     ("byte", "conflicting"): "of the duplicates those that differ from the copy kept; in no sum",
     ("byte", "skipped"): "captured after missing bytes, where frames could not be told any more",

@@ -60,6 +60,9 @@ def _tshark(capture: Path, server_ports: set[int]) -> tuple[Counter[FrameSeen], 
 
 
 def _wsclose(result: Any) -> tuple[Counter[FrameSeen], Counter[CloseSeen]]:
+    """What we see, without WebSockets over HTTP/2, which tshark 4.0 does not read."""
+    rows = result.connections
+    apart = set(rows.index[rows["http"] == "2"])
     ports = result.connections[["client_port", "server_port"]]
 
     def port(row: Any) -> int:
@@ -68,9 +71,12 @@ def _wsclose(result: Any) -> tuple[Counter[FrameSeen], Counter[CloseSeen]]:
     frames = Counter(
         (int(row.packet), port(row), int(row.opcode), bool(row.fin), int(row.length))
         for row in result.frames.itertuples()
+        if row.connection not in apart
     )
     closes = Counter(
-        (int(row.packet), port(row), int(row.code)) for row in result.closes.itertuples() if not pd.isna(row.code)
+        (int(row.packet), port(row), int(row.code))
+        for row in result.closes.itertuples()
+        if row.connection not in apart and not pd.isna(row.code)
     )
     return frames, closes
 

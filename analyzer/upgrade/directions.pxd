@@ -15,6 +15,7 @@ cdef class Exchange:
     cpdef object meet(self, Direction direction, int kind)
     cpdef object count(self, str kind)
     cpdef object give_up(self)
+    cpdef bint hand_over(self, int kind, bint exact)
     cpdef Connection row(self)
     cpdef long long request(self, bytes head)
     cpdef long long answer(self, bytes head)
@@ -63,4 +64,5 @@ cdef class Direction(Reader):
     cpdef object replay(self, bytes chunk, long long time, long long number, int file, long long offset)
     cpdef object replay_gap(self, long long size, bint cut)
     cpdef object resume(self)
+    cpdef object leave(self)
     cpdef object settle(self)

@@ -10,6 +10,7 @@ from analyzer.records import Connection, Half, Packet, Reader, Side, Source
 from analyzer.upgrade import headers, prefaces
 from analyzer.upgrade.heads import (
     ANSWER,
+    HTTP_2,
     KIND_NAMES,
     OTHER,
     PREFACE_OF,
@@ -55,6 +56,10 @@ class Exchange:
 
     def meet(self, direction: Direction, kind: cython.int) -> None:
         """A message begins."""
+
+    def hand_over(self, kind: cython.int, exact: cython.bint) -> cython.bint:
+        """The bytes from here on are another layer's. exact: so it was agreed. True: that layer reads them now."""
+        return False
 
     def count(self, kind: str) -> None:
         """The bytes turned out to be of a kind."""
@@ -292,6 +297,9 @@ class Direction(Reader):
         if self.late:
             self.resume()
             return at
+        if kind == HTTP_2 or (kind == OTHER and self.peer.pending.startswith(b"PRI ")):
+            if exchange.hand_over(HTTP_2, False):
+                return at
         self.other_bytes += len(self.pending)
         self.pending.clear()
         if not exchange.uncertain:
@@ -497,6 +505,15 @@ class Direction(Reader):
         if begun:
             self.replay(begun, packet.time, packet.number, packet.file, self.source.offset - len(begun))
         self.release()
+
+    def leave(self) -> None:
+        """Another reader has taken this one's place: it gets what was pending."""
+        packet: Packet = self.packet
+        begun: bytes = bytes(self.pending)
+        self.pending.clear()
+        self.settle()
+        if begun:
+            self.replay(begun, packet.time, packet.number, packet.file, self.source.offset - len(begun))
 
     def settle(self) -> None:
         """Nothing more comes of what was kept: it counts as bytes beside the handshake."""

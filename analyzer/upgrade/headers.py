@@ -5,6 +5,8 @@ from __future__ import annotations
 from functools import lru_cache
 from typing import NamedTuple
 
+from analyzer.records import Connection
+
 DEFLATE = "permessage-deflate"
 WINDOW_BITS = range(8, 16)
 UNTIL_CLOSE = -1
@@ -32,6 +34,12 @@ def text_of(value: bytes) -> str:
 def names_websocket(upgrade: str | None) -> bool:
     """An Upgrade field with the token websocket in any case (RFC 6455 4.2.1)."""
     return upgrade is not None and any(token.strip().lower() == "websocket" for token in upgrade.split(","))
+
+
+@lru_cache(64)
+def names_http2(upgrade: str | None) -> bool:
+    """An Upgrade field with the token h2c (RFC 7540 3.2)."""
+    return upgrade is not None and any(token.strip().lower() == "h2c" for token in upgrade.split(","))
 
 
 def path_of(target: str) -> str:
@@ -75,6 +83,16 @@ def deflate_of(extensions: str | None) -> Deflate | None:
         if name.lower() == DEFLATE:
             return _parameters(parameters)
     return None
+
+
+def agree(connection: Connection, extensions: str | None) -> None:
+    """Set what an answer with this Sec-WebSocket-Extensions agrees about compression."""
+    agreed = None if extensions is None else deflate_of(extensions)
+    if agreed is not None:
+        connection.client.deflate = connection.server.deflate = True
+        connection.client.takeover, connection.server.takeover = agreed.client_takeover, agreed.server_takeover
+        connection.client.window_bits = agreed.client_window_bits
+        connection.server.window_bits = agreed.server_window_bits
 
 
 def _parameters(parameters: list[str]) -> Deflate:

@@ -11,7 +11,7 @@ cdef Py_ssize_t FIRST_LOOK
 cdef class Openings:
     cdef public Packet packet
     cdef public object accept, recognised
-    cdef public dict kinds
+    cdef public dict kinds, layers
     cdef FieldLines field_lines
     cpdef bint begin(self, Flow flow, Source low, Source high, Py_ssize_t start, Py_ssize_t stop)
     cpdef object count(self, str kind)

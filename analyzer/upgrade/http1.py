@@ -20,10 +20,12 @@ from analyzer.upgrade.heads import (
     EXTENSIONS,
     FORWARDED,
     HOST,
+    HTTP_2,
     KEY,
     KIND_NAMES,
     LENGTH,
     ORIGIN,
+    OTHER,
     PROTOCOL,
     PROXY_HEADER_1,
     REQUEST,
@@ -36,6 +38,7 @@ from analyzer.upgrade.heads import (
     look,
     status_of,
 )
+from analyzer.upgrade.http2_frames import speaks_http2
 
 if TYPE_CHECKING:
     import cython
@@ -51,6 +54,8 @@ class Openings:
     """The upgrade stage. kinds: flows (and tunnels in them) by what their first bytes were, for the summary.
 
     accept(connection): puts frame readers in place on both sources; recognised(connection): gives it its number.
+    layers: by kind, who reads bytes of that kind instead: layer(flow, low, high, exact) puts its readers in place on
+    both sources; exact: the next byte of each is known to be its first.
     """
 
     def __init__(
@@ -60,6 +65,7 @@ class Openings:
         self.accept = accept
         self.recognised = recognised
         self.kinds: dict[str, int] = {}
+        self.layers: dict[int, Callable[[Flow, Source, Source, bool], Any]] = {}
         self.field_lines = FieldLines()
 
     def begin(
@@ -73,6 +79,13 @@ class Openings:
         if start >= stop:
             return False
         kind: cython.int = look(bytes(data[start:limit]))
+        if kind == OTHER and HTTP_2 in self.layers and speaks_http2(flow, bytes(data[start:stop])):
+            kind = HTTP_2
+        layer: Any = self.layers.get(kind)
+        if layer is not None:
+            self.count(KIND_NAMES[kind])
+            layer(flow, low, high, False)
+            return True
         if kind >= TLS:
             self.count(KIND_NAMES[kind])
             return False
@@ -146,6 +159,23 @@ class Opening(Exchange):
             direction.let_go()
         if self.flow.connections is None:
             self.flow.opening = None
+
+    def hand_over(self, kind: cython.int, exact: cython.bint) -> cython.bint:
+        """See Exchange."""
+        layer: Any = self.openings.layers.get(kind)
+        flow: Flow = self.flow
+        if layer is None:
+            return False
+        self.count(KIND_NAMES[kind])
+        layer(flow, self.low.source, self.high.source, exact).proxied = self.proxied
+        self.low.leave()
+        self.high.leave()
+        if flow.layer_bytes is None:
+            flow.layer_bytes = {}
+        before: cython.longlong = flow.layer_bytes.get("before the upgrade", 0)
+        flow.layer_bytes["before the upgrade"] = before + self.low.other_bytes + self.high.other_bytes
+        self.low.other_bytes = self.high.other_bytes = 0
+        return True
 
     def request(self, head: bytes) -> cython.longlong:
         """A request head is whole. The length of its body, or IN_CHUNKS."""
@@ -239,6 +269,8 @@ class Opening(Exchange):
                 return 0
         if status < 200:  # interim (RFC 9110 15.2), or another protocol from here on, or not HTTP
             self.server.other_bytes += size
+            if status == 101 and headers.names_http2(fields[UPGRADE]) and self.hand_over(HTTP_2, True):
+                return 0
             if status < 100 or status == 101:
                 self.give_up()
             return 0
@@ -296,11 +328,7 @@ class Opening(Exchange):
         connection.extensions = fields[EXTENSIONS]
         connection.accept = fields[ACCEPT]
         connection.upgrade = fields[UPGRADE]
-        agreed = None if fields[EXTENSIONS] is None else headers.deflate_of(fields[EXTENSIONS])
-        if agreed is not None:
-            connection.client.deflate = connection.server.deflate = True
-            connection.client.takeover, connection.server.takeover = agreed[0], agreed[1]
-            connection.client.window_bits, connection.server.window_bits = agreed[2], agreed[3]
+        headers.agree(connection, fields[EXTENSIONS])
         self.waiting = NOTHING
         self.server.settle()
         self.openings.accept(connection)
