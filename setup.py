@@ -21,6 +21,7 @@ HOT = (
     "frames",
     "messages",
     "outcome",
+    "diagnosis.gathering",
     "ledger",
 )
 CHECKS = {

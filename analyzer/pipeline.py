@@ -1,6 +1,6 @@
 """Puts the stages in a row: the one module that knows their order.
 
-    sources -> capture -> packets -> streams -> upgrade -> frames -> messages -> observer (tables)
+sources -> capture -> packets -> streams -> upgrade -> frames -> messages -> observer (tables)
 """
 
 from __future__ import annotations

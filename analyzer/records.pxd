@@ -47,6 +47,11 @@ cdef class Half(Source):
     cdef public long long skipped_bytes, after_end_bytes, retransmissions
     cdef public long long fin_time, reset_time
     cdef public long long hole_packet, hole_time
+    cdef public long long last_time, reset_packet, reset_silent, shut_since, shut_packet
+    cdef public int reset_time_to_live
+    cdef public unsigned int again_sequence
+    cdef public long long again_count, again_first, again_time, again_packet
+    cdef public long long probes, probe_first, probe_time, probe_packet, probes_after
 
 cdef class Moment:
     cdef public long long time, number
@@ -71,6 +76,7 @@ cdef class Flow:
     cdef public object opening
     cdef public Py_ssize_t index
     cdef public list connections
+    cdef public long long silence, silence_end, survived
     cdef public dict layer_bytes
     cdef public Tls tls
 
@@ -111,8 +117,9 @@ cdef class Connection:
     cdef public object asked
     cdef public long long opened, recognised
     cdef public long long handshake_bytes_client, handshake_bytes_server
-    cdef public long long ending, ending_last_client, ending_last_server
     cdef public bint ending_uncertain_client, ending_uncertain_server
+    cdef public long long ending, ending_last_client, ending_last_server, ending_ping_client, ending_ping_server
+    cdef public str key, accept, upgrade
     cdef public int end_how
     cdef public Side end_by
     cdef public long long end_time

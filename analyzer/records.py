@@ -125,6 +125,12 @@ class Half(Source):
     lost_bytes: never captured; cut_bytes: cut off by the snapshot length.
     held: the assembler of what stands beyond a hole, None if nothing does; hole_packet, hole_time: when the peer
     acknowledged past it.
+    last_time: of its last packet. reset_packet, reset_time_to_live: of its first RST (reset_packet 0: none);
+    reset_silent: what the peer had sent when it came, not acknowledged by it. shut_since, shut_packet: since when it
+    has advertised a window of zero, NO_TIME while its window is open.
+    again_count: how often in a row the bytes at again_sequence were sent again (again_first, again_time: first and
+    last time; again_packet: the last). probes: keep-alive or window probes in a row (probe_first, probe_time,
+    probe_packet likewise) since the peer's packet number probes_after.
     """
 
     def __init__(self, flow: Flow) -> None:
@@ -159,6 +165,22 @@ class Half(Source):
         self.held: Any = None
         self.hole_packet: cython.longlong = 0
         self.hole_time: cython.longlong = NO_TIME
+        self.last_time: cython.longlong = NO_TIME
+        self.reset_packet: cython.longlong = 0
+        self.reset_time_to_live: cython.int = -1
+        self.reset_silent: cython.longlong = 0
+        self.shut_since: cython.longlong = NO_TIME
+        self.shut_packet: cython.longlong = 0
+        self.again_sequence: cython.uint = 0
+        self.again_count: cython.longlong = 0
+        self.again_first: cython.longlong = NO_TIME
+        self.again_time: cython.longlong = NO_TIME
+        self.again_packet: cython.longlong = 0
+        self.probes: cython.longlong = 0
+        self.probe_first: cython.longlong = NO_TIME
+        self.probe_time: cython.longlong = NO_TIME
+        self.probe_packet: cython.longlong = 0
+        self.probes_after: cython.longlong = -1
 
 
 class Moment:
@@ -197,6 +219,8 @@ class Flow:
     an RST; index: its place in the streams stage. opening: the upgrade stage's state; connections: the WebSocket
     connections recognised on it and not yet concluded, in order. layer_bytes: its captured bytes by ledger kind, those
     that the layers over TCP and the connections already concluded account for. tls: what TLS on it shows, if any.
+    silence: the last pause of a second or more without any packet; silence_end: when it ended; survived: the longest
+    pause before.
     """
 
     def __init__(self) -> None:
@@ -230,6 +254,9 @@ class Flow:
         self.index: cython.Py_ssize_t = -1
         self.opening: Any = None
         self.connections: list[Connection] | None = None
+        self.silence: cython.longlong = 0
+        self.silence_end: cython.longlong = NO_TIME
+        self.survived: cython.longlong = 0
         self.layer_bytes: dict[str, int] | None = None
         self.tls: Tls | None = None
 
@@ -369,7 +396,9 @@ class Connection:
     unanswered, encrypted. host ... offered_extensions: None where the handshake did not tell.
     asked: what the answer to its request is judged by, until it is; violations: broken rules, MISSING while nothing was
     judged.
-    ending: time of the first event of its end (Close, FIN, RST, ...), with each side's last frame before it.
+    ending: time of the first event of its end (Close, FIN, RST, ...), with each side's last frame before it, and the
+    time of each side's oldest Ping that was then unanswered.
+    key, accept, upgrade: Sec-WebSocket-Key of the request, Sec-WebSocket-Accept and Upgrade of the answer.
     end_how, end_by, end_time, ended: how its own stream ended, whatever becomes of the flow (HTTP/2); else the flow's.
     ending_uncertain_client, ending_uncertain_server: that last frame is not known, bytes are missing after it.
     """
@@ -406,6 +435,11 @@ class Connection:
         self.ending_last_server: cython.longlong = NO_TIME
         self.ending_uncertain_client: cython.bint = False
         self.ending_uncertain_server: cython.bint = False
+        self.ending_ping_client: cython.longlong = NO_TIME
+        self.ending_ping_server: cython.longlong = NO_TIME
+        self.key: str | None = None
+        self.accept: str | None = None
+        self.upgrade: str | None = None
         self.end_how: cython.int = END_CAPTURE
         self.end_by: Side | None = None
         self.end_time: cython.longlong = NO_TIME
@@ -420,6 +454,12 @@ class Connection:
         self.ending_last_server = self.server.last_frame
         self.ending_uncertain_client = self.client.has_bytes_to_come()
         self.ending_uncertain_server = self.server.has_bytes_to_come()
+        self.ending_ping_client = _oldest(self.client.outstanding_pings)
+        self.ending_ping_server = _oldest(self.server.outstanding_pings)
+
+
+def _oldest(pings: list[tuple[int, bytes]] | None) -> int:
+    return pings[0][0] if pings else NO_TIME
 
 
 class Frame:

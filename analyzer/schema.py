@@ -1,8 +1,9 @@
 """The tables: every column's name, dtype, meaning and source, in order. A new column is a line here.
 
-A source is the dotted path of an attribute of the record that becomes the row (connections: outcome.Outcome; closes,
-frames, messages, violations: records.Close, Frame, Message, Violation; reconnects: reconnects.Reconnect; ledger:
-Count). Numbers and times are MISSING or NO_TIME and booleans negative where there is no value; anything else is None.
+A source is the dotted path of an attribute of the record that becomes the row (connections: outcome.Outcome, and a
+Finding for what the diagnosis adds; closes, frames, messages, violations: records.Close, Frame, Message, Violation;
+reconnects: reconnects.Reconnect; ledger: Count). Numbers and times are MISSING or NO_TIME and booleans
+negative where there is no value; anything else is None.
 """
 
 from __future__ import annotations
@@ -12,6 +13,7 @@ from dataclasses import dataclass
 from functools import lru_cache
 from typing import Any
 
+from analyzer.diagnosis.vocabulary import AGENTS, BASES, CAUSES, CLOCK_NAMES
 from analyzer.rules.catalog import RULES, SEVERITIES
 
 INTEGER, UNSIGNED, BOOLEAN = "Int64", "UInt64", "boolean"
@@ -288,6 +290,15 @@ CONNECTIONS = (
         values=OUTCOMES,
     ),
     Column("clean", BOOLEAN, "True for clean, False for unanswered-close and dropped", "clean"),
+    Column("cause", CATEGORY, "diagnosis: why it ended (docs/causes.md)", "cause", values=words(*CAUSES)),
+    Column(
+        "cause_basis",
+        CATEGORY,
+        "the packets themselves show the cause (observed), or it is the likeliest explanation (inferred)",
+        "basis",
+        values=words(*BASES),
+    ),
+    Column("evidence", TEXT, "what the cause rests on: packets and figures, in one line", "evidence", group="evidence"),
     Column("retransmissions", INTEGER, "TCP segments sent again, both directions", "retransmissions"),
     Column("lost_bytes", INTEGER, "bytes acknowledged but never captured, both directions", "lost_bytes"),
     Column("resyncs", INTEGER, "times that frames were found again after missing bytes, both directions", "resyncs"),
@@ -342,7 +353,13 @@ CONNECTIONS = (
         "resync_confidence",
         values=words("high", "low"),
     ),
+    Column("cause_by", CATEGORY, "diagnosis: who made the end happen", "agent", values=words(*AGENTS)),
+    Column("cause_timer", DURATION, "diagnosis: the time that ran out, or that was waited", "nanoseconds"),
+    Column("cause_clock", CATEGORY, "diagnosis: what that time runs from", "clock", values=words(*CLOCK_NAMES)),
+    Column("cause_device", TEXT, "diagnosis: devices that have this timer by default", "device"),
 )
+DIAGNOSED = frozenset(("cause", "cause_basis", "evidence", "cause_by", "cause_timer", "cause_clock", "cause_device"))
+"""Columns of the connections that come from the diagnosis of all of them, when the last one is there."""
 
 
 def _place(what: str, sender: str) -> tuple[Column, ...]:

@@ -46,7 +46,7 @@ cdef class Streams(SegmentReader):
 
 cdef int FIN, SYN, RST, ACK
 cdef int FREE, LIGHT, LIVE, IGNORED
-cdef long long WRAP, HALF_WRAP, OUTSIDE
+cdef long long WRAP, HALF_WRAP, OUTSIDE, PAUSE
 cdef unsigned long long LOW_32
 
 cdef long long difference(unsigned int one, unsigned int other)

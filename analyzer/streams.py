@@ -36,6 +36,7 @@ FIN, SYN, RST, ACK = 1, 2, 4, 16
 FREE, LIGHT, LIVE, IGNORED = 0, 1, 2, 3
 WRAP, HALF_WRAP = 1 << 32, 1 << 31
 LOW_32 = (1 << 32) - 1
+PAUSE = 1_000_000_000
 OUTSIDE = 1 << 24  # sequence numbers this far from an ended connection's are another's: more than windows in use
 
 
@@ -264,6 +265,9 @@ class Streams(SegmentReader):
             self._light(index, forward)
             return
         flow.packets += 1
+        if flow.last_time != NO_TIME and packet.time != NO_TIME and packet.time - flow.last_time > PAUSE:
+            self._pause(flow)
+        half.last_time = packet.time
         flow.last_time = packet.time
         flow.last_packet = packet.number
         flow.last_file = packet.file
@@ -286,6 +290,13 @@ class Streams(SegmentReader):
             self._payload(half)
             if half.fin_offset >= 0:
                 self._check_fin(flow, half)
+        elif segment.sequence != half.next:
+            self._probe(half)
+        if segment.window == 0:
+            self._shut(half)
+        elif half.shut_packet and flags & RST == 0:
+            half.shut_since = NO_TIME
+            half.shut_packet = 0
         if flow.low.held is not None:
             self._watch_hole(flow, flow.low)
         if flow.high.held is not None:
@@ -325,6 +336,9 @@ class Streams(SegmentReader):
         if ahead < 0:
             if length > 1 or ahead < -1:  # one byte below the next is a keep-alive probe (RFC 9293 3.8.4)
                 half.retransmissions += 1
+                self._again(half)
+            else:
+                self._probe(half)
             if -ahead >= length:
                 half.duplicate_bytes += stop - start
                 return
@@ -354,9 +368,7 @@ class Streams(SegmentReader):
         self._take(half, start, middle, room)
         self._release(half, False)
 
-    def _take(
-        self, half: Half, start: cython.Py_ssize_t, stop: cython.Py_ssize_t, length: cython.longlong
-    ) -> None:
+    def _take(self, half: Half, start: cython.Py_ssize_t, stop: cython.Py_ssize_t, length: cython.longlong) -> None:
         """Hand on bytes that are next in order: captured from start to stop, `length` on the wire."""
         half.next = advance(half.next, length)
         if stop > start:
@@ -501,6 +513,40 @@ class Streams(SegmentReader):
             self._reset_by(flow, half)
         return True
 
+    def _pause(self, flow: Flow) -> None:
+        """The packet in hand ends a silence of a second or more."""
+        flow.survived = max(flow.survived, flow.silence)
+        flow.silence = self.packet.time - flow.last_time
+        flow.silence_end = self.packet.time
+
+    def _shut(self, half: Half) -> None:
+        """The segment in hand advertises no window: its sender reads no further (RFC 9293 3.8.6)."""
+        if half.shut_packet == 0 and self.in_hand.flags & (SYN | RST) == 0:
+            half.shut_packet = self.packet.number
+            half.shut_since = self.packet.time
+
+    def _again(self, half: Half) -> None:
+        """The segment in hand was sent before: how often in a row, and since when."""
+        if half.again_count == 0 or half.again_sequence != self.in_hand.sequence:
+            half.again_sequence = self.in_hand.sequence
+            half.again_count = 0
+            half.again_first = self.packet.time
+        half.again_count += 1
+        half.again_time = self.packet.time
+        half.again_packet = self.packet.number
+
+    def _probe(self, half: Half) -> None:
+        """Perhaps a probe: the number below the next, nothing new (RFC 9293 3.8.4, 3.8.6.1)."""
+        if not half.known or difference(self.in_hand.sequence, half.next) != -1:
+            return
+        if half.probes_after != half.peer.packets:
+            half.probes_after = half.peer.packets
+            half.probes = 0
+            half.probe_first = self.packet.time
+        half.probes += 1
+        half.probe_time = self.packet.time
+        half.probe_packet = self.packet.number
+
     def _check_fin(self, flow: Flow, half: Half) -> None:
         """Tell the reader when everything before the FIN has come."""
         if half.fin_offset == MISSING or half.offset < half.fin_offset or half.finished:
@@ -520,6 +566,10 @@ class Streams(SegmentReader):
             half.was_reset = True
             half.reset_time = self.packet.time
             half.reset_sequence = self.in_hand.sequence
+            half.reset_packet = self.packet.number
+            half.reset_time_to_live = self.in_hand.time_to_live
+            if half.acknowledges and half.peer.known:
+                half.reset_silent = difference(half.peer.next, half.acknowledgment)
         if flow.end_how == END_CAPTURE:
             flow.end_how, flow.end_by = END_RST, half
         reader: Reader | None = half.reader

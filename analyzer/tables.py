@@ -7,15 +7,29 @@ than reading a million packets.
 from __future__ import annotations
 
 from array import array
-from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence, Set
 from operator import attrgetter
 from struct import Struct
 from typing import TYPE_CHECKING, Any
 
+from analyzer.diagnosis.gathering import Gathered
 from analyzer.outcome import conclude
 from analyzer.reconnects import Attempt, pairs
 from analyzer.records import MISSING, NO_TIME, Close, Connection, Frame, Message, Observer, Violation
-from analyzer.schema import BOOLEAN, BYTES, DURATION, TABLES, TEXT, TIME, UNSIGNED, Column, Count, Table, address
+from analyzer.schema import (
+    BOOLEAN,
+    BYTES,
+    DIAGNOSED,
+    DURATION,
+    TABLES,
+    TEXT,
+    TIME,
+    UNSIGNED,
+    Column,
+    Count,
+    Table,
+    address,
+)
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -208,11 +222,11 @@ def _attempt(outcome: Any) -> Attempt:
 
 
 class Rows:
-    """The rows of one table."""
+    """The rows of one table, or those of its columns that have the names given."""
 
-    def __init__(self, table: Table, files: Sequence[str]) -> None:
+    def __init__(self, table: Table, files: Sequence[str], names: Set[str]) -> None:
         self.table = table
-        self.columns = table.columns_for(len(files))
+        self.columns = [column for column in table.columns_for(len(files)) if column.name in names]
         groups: dict[str, list[Column]] = {}
         for column in self.columns:
             if not column.is_plain_number:
@@ -235,6 +249,12 @@ class Rows:
         for read, numbering, keep in self._group_steps:
             keep(numbering[read(record)])
         self.count += 1
+
+    def join(self, other: Rows) -> None:
+        """Take over the other columns of the same rows, which came in the same order; no more are appended."""
+        self._parts += other._parts
+        names = {column.name for column in (*self.columns, *other.columns)}
+        self.columns = [column for column in self.table.columns if column.name in names]
 
     def take(self) -> pd.DataFrame:
         """The rows as a DataFrame, numbered on from the rows taken before; they are then forgotten."""
@@ -301,8 +321,10 @@ class Tables(Observer):
     ) -> None:
         asked = frozenset(tables)
         self._chunk = chunk
-        self._rows = {name: Rows(table, files) for name, table in TABLES.items() if name in asked}
+        self._files = files
+        self._rows = {name: _rows(table, files) for name, table in TABLES.items() if name in asked}
         self._connections = self._rows.get("connections")
+        self._gathered = Gathered()
         self._attempts: list[Attempt] | None = [] if "reconnects" in asked else None
 
     def frame(self, frame: Frame) -> None:
@@ -323,6 +345,7 @@ class Tables(Observer):
         outcome = conclude(connection)
         if self._connections is not None:
             self._connections.append(outcome)
+            self._gathered.take(outcome)
         if self._attempts is not None and outcome.start != NO_TIME:
             self._attempts.append(_attempt(outcome))
 
@@ -348,8 +371,25 @@ class Tables(Observer):
             if name == "ledger":
                 for (unit, kind), count in ledger.items():
                     rows.append(Count(unit, kind, count))
+            if name == "connections":
+                rows.join(self._diagnosed(rows))
             if self._chunk is not None and rows.table.streams:
                 self._chunk(name, rows.take())
             else:
                 result[name] = rows
         return result
+
+    def _diagnosed(self, rows: Rows) -> Rows:
+        """The causes of the connections."""
+        from analyzer.diagnosis.conclusions import conclude as diagnose
+
+        found = Rows(rows.table, self._files, DIAGNOSED)
+        for finding in diagnose(self._gathered, self._files):
+            found.append(finding)
+        return found
+
+
+def _rows(table: Table, files: Sequence[str]) -> Rows:
+    """The rows of a table, without what the diagnosis adds."""
+    names = {column.name for column in table.columns}
+    return Rows(table, files, names - DIAGNOSED if table.name == "connections" else names)

@@ -4,6 +4,8 @@ from pathlib import Path
 
 from analyzer.catalogs import Catalog, CatalogCode, CatalogRange, catalogs
 from analyzer.closecodes import ADVICE, CloseCode, registry
+from analyzer.diagnosis.devices import devices
+from analyzer.diagnosis.vocabulary import CAUSES
 from analyzer.rules.catalog import RULES
 from analyzer.schema import TABLES, Column
 
@@ -31,6 +33,29 @@ In Python each table is a DataFrame of the result (`analyzer.analyze(...).connec
 text. Times are UTC with nanoseconds. `client_` and `server_` before a count mean: sent by that side. `packet` is the
 number within its file, from 1, as Wireshark counts; columns that name a file exist when there is more than one.
 """
+
+
+CAUSES_PAGE = """# Causes
+
+The vocabulary and the timers are written by `python docs/make_tables.py` from `analyzer/diagnosis`; change those.
+
+`connections.cause` says why a connection ended, in one of the words below, the first that fits. `cause_basis` says
+whether the packets themselves show it (`observed`) or it is the likeliest explanation (`inferred`); `evidence` names
+the packets and figures. `cause_by` is who made the end happen: where both legs of a proxy were captured, `proxy` is
+told from `server`. `cause_timer` is the time that ran out, `cause_clock` what it ran from, `cause_device` whose
+default it is. Where nothing is known, the weak words are used: `dropped`, `reset`, `capture ended`, `not enough bytes`.
+
+A timer is claimed only for many connections: at least four of one service, ended by the same side with the same code,
+whose readings of one clock lie within 50 ms or 1 % (up to 0.3 s early, as nginx fires), so many that chance is below
+1 in 100 000, at different moments, and with no other connection of the service that outlived it. Of several clocks
+that fit, the one that varies least counts. Clients that close with a code of their own run no timer: equal jobs take
+equal time. One connection alone, at the value of a known device, is at most inferred.
+
+A reset is a middlebox's if its TTL is not that of the side's other packets. The two legs of a proxy are known by the
+Sec-WebSocket-Key that it hands on.
+"""
+
+MEASURED = "## Held against recordings"
 
 
 def table(head: tuple[str, ...], rows: list[tuple[str, ...]]) -> str:
@@ -101,7 +126,8 @@ The rules of RFC 6455 and RFC 7692 that can be checked from outside. Each breach
 handshake are missing, is not judged; no row then says nothing. Sections are of RFC 6455 where no other is named.
 
 Severity is that of a plain breach. Milder ones say so in their row: a code that is only unassigned (`should`), 1010
-from a server, an answer with another code, unused bits in a key, a key that was used before (`note`). How soon a client comes back is judged in the table `reconnects`.
+from a server, an answer with another code, unused bits in a key, a key that was used before (`note`). How soon a client
+comes back is judged in the table `reconnects`.
 """
 
 
@@ -125,7 +151,18 @@ def columns() -> str:
     return "\n".join(sections)
 
 
+def causes() -> str:
+    """The page docs/causes.md: the vocabulary, the timers, and what was measured as it stands there."""
+    words = table(("cause", "meaning"), [(f"`{word}`", meaning) for word, meaning in CAUSES.items()])
+    rows = [(f"{device.seconds:g}", device.clock, device.name, device.source) for device in devices()]
+    timers = table(("seconds", "clock", "device", "source"), rows)
+    page = Path(__file__).with_name("causes.md")
+    measured = page.read_text("utf-8").partition(MEASURED)[2] if page.exists() else "\n"
+    return "\n".join([CAUSES_PAGE, words, "## Default timers\n", timers, MEASURED]) + measured
+
+
 if __name__ == "__main__":
+    Path(__file__).with_name("causes.md").write_text(causes(), "utf-8")
     Path(__file__).with_name("columns.md").write_text(columns(), "utf-8")
     Path(__file__).with_name("close-codes.md").write_text(close_codes(), "utf-8")
     Path(__file__).with_name("rules.md").write_text(rules(), "utf-8")

@@ -88,3 +88,8 @@ def test_contributing_names_only_targets_that_exist_and_fits_a_page(root: Path) 
     assert named
     assert named <= targets
     assert len(text.splitlines()) <= CONTRIBUTING_LINES
+
+
+def test_the_manual_of_causes_is_what_the_vocabulary_says(root: Path) -> None:
+    generate = runpy.run_path(str(root / "docs" / "make_tables.py"))["causes"]
+    assert (root / "docs" / "causes.md").read_text("utf-8") == generate(), "run: make docs"

@@ -64,9 +64,7 @@ class Walker:
         self.broken: str | None = None
         self.remarks: dict[str, tuple[int, int]] = {}
 
-    def walk(
-        self, start: cython.Py_ssize_t, stop: cython.Py_ssize_t, limit: cython.longlong
-    ) -> cython.Py_ssize_t:
+    def walk(self, start: cython.Py_ssize_t, stop: cython.Py_ssize_t, limit: cython.longlong) -> cython.Py_ssize_t:
         """Hand on the packets of the whole records in data[start:stop]; the position of the first one not taken.
 
         A packet later than `limit` is held back. A packet without a time never is.
@@ -152,9 +150,7 @@ class PcapWalker(Walker):
         self.remarks.setdefault("another pcap file begins in the middle of this one and is read too", (1, at))
         return True
 
-    def walk(
-        self, start: cython.Py_ssize_t, stop: cython.Py_ssize_t, limit: cython.longlong
-    ) -> cython.Py_ssize_t:
+    def walk(self, start: cython.Py_ssize_t, stop: cython.Py_ssize_t, limit: cython.longlong) -> cython.Py_ssize_t:
         """See Walker.walk."""
         packet: Packet = self.packet
         reader: PacketReader = self.reader

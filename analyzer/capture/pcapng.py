@@ -94,9 +94,7 @@ class PcapngWalker(Walker):
         self.time: cython.longlong = NO_TIME
         self.body: cython.Py_ssize_t = 0
 
-    def walk(
-        self, start: cython.Py_ssize_t, stop: cython.Py_ssize_t, limit: cython.longlong
-    ) -> cython.Py_ssize_t:
+    def walk(self, start: cython.Py_ssize_t, stop: cython.Py_ssize_t, limit: cython.longlong) -> cython.Py_ssize_t:
         """See Walker.walk."""
         packet: Packet = self.packet
         reader: PacketReader = self.reader

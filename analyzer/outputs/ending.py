@@ -7,6 +7,7 @@ from typing import Any
 
 import pandas as pd
 
+from analyzer.diagnosis.vocabulary import CAUSES
 from analyzer.outputs import words
 from analyzer.outputs.escaping import visible
 
@@ -31,7 +32,16 @@ def sentences(row: pd.Series[Any], closes: pd.DataFrame) -> list[str]:
     found += [_told(row, side) for side in ("client", "server") if _is_told(row, side)]
     outcome = "unknown" if words.is_missing(row["outcome"]) else str(row["outcome"])
     meaning = words.OUTCOMES.get(outcome)
-    return [*found, f"Outcome: {outcome}" + (f" ({meaning})." if meaning else ".")]
+    return [*found, f"Outcome: {outcome}" + (f" ({meaning})." if meaning else "."), *_cause(row)]
+
+
+def _cause(row: pd.Series[Any]) -> Iterator[str]:
+    """The diagnosis, what it means and what it rests on."""
+    if "cause" not in row.index or words.is_missing(row["cause"]):
+        return
+    cause = str(row["cause"])
+    yield f"Cause, {row['cause_basis']}: {cause} ({CAUSES.get(cause, '')})."
+    yield f"Evidence: {visible(str(row['evidence']))}."
 
 
 def opening(row: pd.Series[Any]) -> str:

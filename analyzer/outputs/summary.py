@@ -1,4 +1,4 @@
-"""What a person wants first: how the WebSockets ended, which need a look, what the capture lacks, what to do next."""
+"""What a person wants first: what to know, how the WebSockets ended, which need a look, what the capture lacks."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ from typing import Any
 
 import pandas as pd
 
-from analyzer.outputs import words
+from analyzer.outputs import findings, words
 from analyzer.outputs.escaping import visible
 from analyzer.outputs.words import Line
 
@@ -37,6 +37,7 @@ def lines(result: Any, inputs: Sequence[str]) -> list[Line]:
         return [*absence(result, inputs), *_damage(result, connections)]
     return [
         *_head(connections, inputs),
+        *findings.lines(connections),
         *_endings(connections),
         *_codes(connections),
         *_attention(connections, inputs),

@@ -96,7 +96,8 @@ class Direction(Reader):
     pending: what has come of a head, preface or line that is not whole; wanted: the bytes a preface has at least.
     body: bytes of a body to pass over, before the source is told. held: (bytes, time, packet, file, offset, gap, cut),
     what came while another answer is awaited; over_bytes, over_gap: what no longer went in.
-    lost_track: bytes were missing, and no head was found since. late: frames were agreed, yet the upgrade request may still come; after: who takes the frames then.
+    lost_track: bytes were missing, and no head was found since. late: frames were agreed, yet the upgrade
+    request may still come; after: who takes the frames then.
     """
 
     def __init__(self, exchange: Exchange, packet: Packet, source: Source, half: Half) -> None:

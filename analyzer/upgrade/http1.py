@@ -14,6 +14,7 @@ from analyzer.records import Connection, Flow, Packet, Source
 from analyzer.upgrade import headers, midstream
 from analyzer.upgrade.directions import Direction, Exchange
 from analyzer.upgrade.heads import (
+    ACCEPT,
     ANSWER,
     ENCODING,
     EXTENSIONS,
@@ -289,6 +290,7 @@ class Opening(Exchange):
             target: str = headers.text_of(words[start + 1 : stop])
             connection.path = target if target.startswith("/") else headers.path_of(target)
         connection.host = fields[HOST]
+        connection.key = fields[KEY]
         connection.origin = fields[ORIGIN]
         connection.user_agent = fields[USER_AGENT]
         connection.offered_subprotocols = fields[PROTOCOL]
@@ -377,6 +379,8 @@ class Opening(Exchange):
         connection.handshake_bytes_server = size
         connection.subprotocol = fields[PROTOCOL]
         connection.extensions = fields[EXTENSIONS]
+        connection.accept = fields[ACCEPT]
+        connection.upgrade = fields[UPGRADE]
         headers.agree(connection, fields[EXTENSIONS])
         self.waiting = NOTHING
         self.server.settle()

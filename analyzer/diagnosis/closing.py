@@ -1,0 +1,167 @@
+"""Causes that a Close names by its code and reason, and Pings, heartbeats and Closes that were never answered."""
+
+from __future__ import annotations
+
+import re
+
+from analyzer.diagnosis.facts import CLIENT, NO_CLOSE, SIDE_NAMES, UNANSWERED_CLOSE
+from analyzer.diagnosis.finding import Case, Finding, other, seconds
+from analyzer.diagnosis.timers import SECOND
+from analyzer.diagnosis.vocabulary import AFTER_CLOSE, CLOCK_NAMES, INFERRED, OBSERVED, PING, SINCE
+from analyzer.records import MISSING, NO_TIME
+
+KEEPALIVE = re.compile(r"keep-?alive|\bp[io]ng", re.IGNORECASE)
+HEARTBEAT = re.compile(r"heart[- ]?beat|keep-?alive|\bno pong|pong reply|\bping\b.*\btimed?[ -]?out", re.IGNORECASE)
+SHORTEST_PING = 3 * SECOND // 10
+"""A Ping that was sent so shortly before the end proves nothing."""
+PATIENCE = SECOND
+EXPLAINED = {
+    1002: "protocol error",
+    1003: "unsupported data",
+    1007: "invalid payload",
+    1008: "policy",
+    1009: "message too big",
+    1010: "missing extension",
+    1011: "internal error",
+    1013: "overload",
+    1014: "bad gateway",
+}
+"""Codes that say why by themselves."""
+
+
+def ping_age(case: Case) -> int:
+    """For how long the closer's oldest Ping had been unanswered at the end (nanoseconds), 0 without one."""
+    facts = case.facts
+    sent = facts.client_ping if case.closer == CLIENT else facts.server_ping
+    return facts.ending - sent if sent != NO_TIME and facts.ending != NO_TIME else 0
+
+
+def keepalive(case: Case) -> Finding | None:
+    """The closer had waited for a Pong, and gave up."""
+    age = ping_age(case)
+    side, peer = SIDE_NAMES[case.closer], SIDE_NAMES[other(case.closer)]
+    if age < SHORTEST_PING:
+        return None
+    said = case.code == 1011 or (case.code >= 0 and KEEPALIVE.search(case.reason) is not None)
+    if not said and (case.code not in (NO_CLOSE, 1000, 0, 1001, 1002) or age < _patience(case)):
+        return None
+    evidence = f"{case.close_text} {seconds(age)} after the {side}'s Ping to the {peer}; "
+    trip, answer = case.facts.round_trip, _answered_after(case)
+    if trip != MISSING and trip >= age:
+        evidence += f"the Pong came {seconds(trip - age)} too late"
+        return Finding("late pong", OBSERVED, side, evidence, age, PING)
+    if 0 <= answer < age // 2:
+        evidence += f"no Pong had come, yet the {peer} answered the Close in {seconds(answer)}: alive, but slow"
+        return Finding("late pong", INFERRED, side, evidence, age, PING)
+    evidence += f"no Pong came{_acknowledged(case)}"
+    return Finding("keepalive timeout", OBSERVED if said else INFERRED, side, evidence, age, PING)
+
+
+def _answered_after(case: Case) -> int:
+    """From the closer's Close to the other side's (nanoseconds), -1 without both."""
+    facts = case.facts
+    if NO_TIME in (facts.client_close, facts.server_close):
+        return -1
+    after = facts.server_close - facts.client_close
+    return after if case.closer == CLIENT else -after
+
+
+def _patience(case: Case) -> int:
+    """How long a Pong may take before an end without a word about it is laid to it."""
+    trip = case.facts.round_trip
+    return max(PATIENCE, 2 * trip if trip != MISSING and trip < ping_age(case) else 0)
+
+
+def _acknowledged(case: Case) -> str:
+    tail = case.tail(case.closer)
+    if tail is None:
+        return ""
+    if tail.acknowledged:
+        return ", although TCP acknowledged it: the host is alive, its application did not answer"
+    return ", nor was it acknowledged"
+
+
+def heartbeat(case: Case) -> Finding | None:
+    """The reason says that the application's own heartbeat stayed away."""
+    if case.code < 0 or not case.reason or HEARTBEAT.search(case.reason) is None or ping_age(case) >= SHORTEST_PING:
+        return None
+    idle = case.facts.server_idle if case.closer == CLIENT else case.facts.client_idle
+    peer = SIDE_NAMES[other(case.closer)]
+    evidence = f"{case.close_text}, {seconds(max(idle, 0))} after the last frame of the {peer}"
+    number = case.scene.timer_of[case.row] if case.scene.timer_of else -1
+    if number < 0:
+        return Finding("heartbeat missed", OBSERVED, case.agent, evidence)
+    timer = case.scene.timers[number]
+    evidence += (
+        f"; {timer.count} connections of {case.service} ended so, {seconds(timer.nanoseconds)} after "
+        f"{SINCE[timer.clock]}, within {seconds(timer.spread)}"
+    )
+    return Finding("heartbeat missed", OBSERVED, case.agent, evidence, timer.nanoseconds, CLOCK_NAMES[timer.clock])
+
+
+def restart(case: Case) -> Finding | None:
+    """Close 1012, to one or to all."""
+    if case.code != 1012:
+        return None
+    return Finding("server restart", OBSERVED, case.agent, case.close_text + _together(case))
+
+
+def _together(case: Case) -> str:
+    number = case.scene.event_of[case.row] if case.scene.event_of else -1
+    if number < 0:
+        return ""
+    event = case.scene.events[number]
+    return f"; so did {event.count - 1} other connections of {case.service} within {seconds(event.end - event.begin)}"
+
+
+def explained(case: Case) -> Finding | None:
+    """The code itself says why."""
+    cause = EXPLAINED.get(case.code)
+    if cause is None:
+        return None
+    return Finding(cause, OBSERVED, "proxy" if case.code == 1014 else case.agent, case.close_text)
+
+
+def catalogued(case: Case) -> Finding | None:
+    """A code of the application whose meaning is known, by its catalog or the registry."""
+    if case.code < 3000 or case.code >= 5000 or case.details is None:
+        return None
+    known = case.scene.catalog_text(case.code, case.details.place)
+    if known is None:
+        return None
+    cause = "heartbeat missed" if HEARTBEAT.search(known) else "application code"
+    return Finding(cause, OBSERVED, case.agent, f"{case.close_text}: {known}")
+
+
+def close_timeout(case: Case) -> Finding | None:
+    """One side's Close stayed unanswered, and the same side then ended the transport."""
+    facts = case.facts
+    if facts.outcome != UNANSWERED_CLOSE or facts.end_by != case.closer or not facts.initiator:
+        return None
+    sent = facts.client_close if case.closer == CLIENT else facts.server_close
+    tail = case.tail(case.closer)
+    last = facts.end if tail is None or tail.last_time == NO_TIME else min(facts.end, tail.last_time)
+    if NO_TIME in (sent, last) or last - sent < PATIENCE // 2:
+        return None
+    peer = SIDE_NAMES[other(case.closer)]
+    known = "TCP acknowledged it" if tail is not None and tail.acknowledged else "nothing acknowledged it"
+    evidence = (
+        f"{case.close_text}; the {peer} never answered it ({known}), and {seconds(last - sent)} later the "
+        f"{SIDE_NAMES[case.closer]} ended TCP"
+    )
+    return Finding("close timeout", OBSERVED, case.agent, evidence, last - sent, AFTER_CLOSE)
+
+
+def coded(case: Case) -> Finding | None:
+    """What the code says, where nothing else is known."""
+    if case.code == NO_CLOSE or case.code == MISSING:
+        return None
+    if case.code in (1000, 0):
+        cause = "clean close"
+    elif case.code == 1001:
+        cause = "client navigation" if case.closer == CLIENT else "going away"
+    elif 3000 <= case.code < 5000:
+        cause = "application code"
+    else:
+        cause = "illegal code"
+    return Finding(cause, OBSERVED, case.agent, case.close_text)

@@ -1,0 +1,238 @@
+"""Gives every connection its cause: own causes first, then what many have in common, then what is left."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator, Sequence
+from typing import Any
+
+import numpy as np
+
+from analyzer.catalogs import catalog_for
+from analyzer.closecodes import CloseCode
+from analyzer.diagnosis import closing, common, handshakes, transport
+from analyzer.diagnosis.events import events_of, legs_of
+from analyzer.diagnosis.facts import (
+    BOTH,
+    CLEAN,
+    CLIENT,
+    DROPPED,
+    ENCRYPTED,
+    HANDSHAKE,
+    MIDSTREAM,
+    NO_CLOSE,
+    NOBODY,
+    SERVER,
+    UNKNOWN,
+    Facts,
+)
+from analyzer.diagnosis.finding import Case, Cause, Expiry, Finding, Scene
+from analyzer.diagnosis.gathering import Gathered
+from analyzer.diagnosis.timers import timers_of
+from analyzer.diagnosis.vocabulary import OBSERVED
+from analyzer.records import NO_TIME
+
+Numbers = Any  # numpy arrays of int64
+
+PIECE = 10_000
+CLOSES = (
+    "initiator",
+    *("client_code", "client_reason", "client_packet", "client_file"),
+    *("server_code", "server_reason", "server_packet", "server_file"),
+)
+"""What the evidence of a plain end is made of."""
+
+OWN: tuple[Cause, ...] = (
+    handshakes.refused,
+    handshakes.unanswered,
+    handshakes.rejected,
+    transport.zero_window,
+    transport.vanished,
+    transport.idle_expiry,
+    closing.keepalive,
+    closing.restart,
+    closing.explained,
+    closing.catalogued,
+)
+"""What one connection shows by itself, in order: the first that fits. None of these is a timer's doing."""
+
+SHARED: tuple[Cause, ...] = (closing.heartbeat, common.other_leg, common.event, common.timer)
+REST: tuple[Cause, ...] = (
+    closing.close_timeout,
+    transport.middlebox_reset,
+    common.timer_alone,
+    closing.coded,
+    transport.reset,
+    transport.dropped,
+    transport.capture_ended,
+)
+
+
+def conclude(gathered: Gathered, files: Sequence[str]) -> Iterator[Finding]:
+    """The finding of every connection, in the order in which they were gathered. files: names, by index."""
+    width = len(Facts._fields)
+    table = np.frombuffer(gathered.numbers, np.int64)[: gathered.count * width].reshape(-1, width)
+    columns = {name: table[:, place] for place, name in enumerate(Facts._fields)}
+    scene = Scene(
+        list(gathered.texts),
+        [_service(key) for key in gathered.services],
+        files,
+        lambda row: Facts(*table[row].tolist()),
+        gathered.details,
+        _catalog_text,
+    )
+    plain = _plain(columns, scene)
+    findings = _findings(columns, scene, plain)
+    for start in range(0, gathered.count, PIECE):
+        piece = slice(start, start + PIECE)
+        values = [columns[name][piece].tolist() for name in CLOSES]
+        ordinary = plain[piece].tolist()
+        for row, (is_plain, *closes) in enumerate(zip(ordinary, *values, strict=True), start):
+            yield findings.get(row) or (_ordinary(closes, scene) if is_plain else _nothing(scene, row))
+
+
+def _findings(columns: dict[str, Numbers], scene: Scene, plain: Numbers) -> dict[int, Finding]:
+    """The findings of all connections but those that ended as they should, by row."""
+    closer = _closers(columns)
+    scene.partner_of = legs_of(columns).tolist()
+    cases = {row: Case(row, scene.facts(row), scene) for row in np.flatnonzero(~plain).tolist()}
+    scene.expiries = _expiries(columns, scene, cases)
+    findings: dict[int, Finding] = {}
+    _apply(OWN, cases, findings)
+    _share(scene, columns, closer, findings)
+    together = (np.array(scene.timer_of) >= 0) | (np.array(scene.event_of) >= 0)
+    for row in np.flatnonzero(together & plain).tolist():
+        cases[row] = Case(row, scene.facts(row), scene)
+    _apply((*SHARED, _too_little, *REST), {row: case for row, case in cases.items() if row not in findings}, findings)
+    return findings
+
+
+def _apply(causes: Iterable[Cause], cases: dict[int, Case], findings: dict[int, Finding]) -> None:
+    """The first cause that fits, for every case."""
+    causes = tuple(causes)
+    for row, case in cases.items():
+        if _unseen(case):
+            findings[row] = _not_enough(case)
+            continue
+        for cause in causes:
+            finding = cause(case)
+            if finding is not None:
+                findings[row] = finding
+                break
+
+
+def _closers(columns: dict[str, Numbers]) -> Numbers:
+    """finding.closer_of for all."""
+    initiator, client, server = columns["initiator"], columns["client_code"], columns["server_code"]
+    crossed = np.where(np.isin(server, (1000, 0)) & ~np.isin(client, (1000, 0)), CLIENT, SERVER)
+    closer = np.where(initiator == BOTH, crossed, initiator)
+    return np.where((closer == NOBODY) | (columns["outcome"] == DROPPED), columns["end_by"], closer)
+
+
+def _plain(columns: dict[str, Numbers], scene: Scene) -> Numbers:
+    """Both Closes, an ordinary code and no reason that says more, no Ping waiting: the end as it should be."""
+    client_first = columns["initiator"] == CLIENT
+    code: Numbers = np.where(client_first, columns["client_code"], columns["server_code"])
+    reason = np.where(client_first, columns["client_reason"], columns["server_reason"])
+    ping: Numbers = np.where(client_first, columns["client_ping"], columns["server_ping"])
+    telling = [number for number, text in enumerate(scene.texts) if closing.HEARTBEAT.search(text)]
+    telling += [number for number, text in enumerate(scene.texts) if closing.KEEPALIVE.search(text)]
+    ordinary: Numbers = np.isin(code, (1000, 0, 1001)) & (columns["opening"] <= MIDSTREAM)
+    ordinary &= columns["initiator"] != BOTH
+    return ordinary & (columns["outcome"] == CLEAN) & ~np.isin(reason, telling) & (ping == NO_TIME)
+
+
+def _share(scene: Scene, columns: dict[str, Numbers], closer: Numbers, findings: dict[int, Finding]) -> None:
+    """Find timers and events among the connections that no cause of their own explains."""
+    free = np.ones(len(closer), bool)
+    free[list(findings)] = False
+    free &= (columns["opened"] != NO_TIME) & (columns["opening"] == HANDSHAKE)
+    by_client = (closer == CLIENT) & (columns["client_code"] != NO_CLOSE)
+    alone = np.array(scene.partner_of) < 0
+    passed_on = np.zeros(len(free), bool)
+    code: Numbers = np.where(closer == CLIENT, columns["client_code"], columns["server_code"])
+    silent = code == NO_CLOSE
+    for row in np.flatnonzero(free & ~alone & silent).tolist():
+        passed_on[row] = common.other_leg(Case(row, scene.facts(row), scene)) is not None
+    scene.timers, timer_of = timers_of(columns, closer, free & ~by_client & ~passed_on)
+    scene.events, event_of = events_of(columns, closer, _stoppable(columns, findings))
+    for number in range(len(scene.events)):  # one moment, and yet each at the same reading of a clock
+        rows = event_of == number
+        if int(np.count_nonzero(timer_of[rows] >= 0)) * 2 > int(np.count_nonzero(rows)):
+            event_of[rows] = -1
+        else:
+            timer_of[rows] = -1
+    scene.timer_of, scene.event_of = timer_of.tolist(), event_of.tolist()
+    services, counts = np.unique(columns["service"][columns["opened"] != NO_TIME], return_counts=True)
+    scene.opened = dict(zip(services.tolist(), counts.tolist(), strict=True))
+
+
+def _stoppable(columns: dict[str, Numbers], findings: dict[int, Finding]) -> Numbers:
+    """Connections that a stopping server may have ended: unexplained, or told of a restart."""
+    free: Numbers = columns["opened"] != NO_TIME
+    free[[row for row, finding in findings.items() if finding.cause != "server restart"]] = False
+    return free
+
+
+def _expiries(columns: dict[str, Numbers], scene: Scene, cases: dict[int, Case]) -> dict[int, Expiry]:
+    """Services before which a device forgets idle connections, with what was seen of it."""
+    fatal: dict[int, list[int]] = {}
+    cut = np.zeros(len(columns["number"]), bool)
+    for row, case in cases.items():
+        silence = transport.fatal_silence(case)
+        if silence:
+            fatal.setdefault(case.facts.service, []).append(silence)
+            cut[row] = True
+    found = {}
+    for service, silences in fatal.items():
+        lived = columns["survived"][(columns["service"] == service) & ~cut]
+        before = [scene.details[row].survived for row in np.flatnonzero(cut).tolist()]
+        found[service] = Expiry(len(silences), min(silences), max([0, *lived.tolist(), *before]))
+    return found
+
+
+def _unseen(case: Case) -> bool:
+    """Encrypted, or the end may be among what the capture lacks and nothing shows what came."""
+    return case.facts.opening == ENCRYPTED
+
+
+def _not_enough(case: Case) -> Finding:
+    what = "encrypted, no keys" if case.facts.opening == ENCRYPTED else "bytes that would tell are not in the capture"
+    return Finding("not enough bytes", OBSERVED, None, f"{what} ({case.packet(case.facts.last_packet)} is the last)")
+
+
+def _too_little(case: Case) -> Finding | None:
+    return _not_enough(case) if case.facts.outcome == UNKNOWN else None
+
+
+def _nothing(scene: Scene, row: int) -> Finding:
+    return _not_enough(Case(row, scene.facts(row), scene))
+
+
+def _ordinary(closes: Sequence[int], scene: Scene) -> Finding:
+    """The finding of a plain end. closes: the columns CLOSES of its row."""
+    by_client = closes[0] == CLIENT
+    _, code, reason, packet, file = closes[:5] if by_client else (closes[0], *closes[5:])
+    where = f"{scene.files[file]}#{packet}" if len(scene.files) > 1 else f"packet {packet}"
+    who = "client" if by_client else "server"
+    what = f"Close {code}" if code else "an empty Close"
+    text = f' "{scene.texts[reason]}"' if scene.texts[reason] else ""
+    cause = "clean close" if code != 1001 else "client navigation" if by_client else "going away"
+    return Finding(cause, OBSERVED, who, f"the {who} sent {what}{text} ({where}) and was answered")
+
+
+def _catalog_text(code: int, place: tuple[str | None, str | None, str | None]) -> str | None:
+    """What a private code means to the application that the handshake shows; None if that is not known."""
+    catalog = catalog_for(*place)
+    known = None if catalog is None else catalog.code(code)
+    if known is not None and catalog is not None:
+        return f"{known.name} ({catalog.name})"
+    registered = CloseCode(code)
+    return None if registered.name == "Other" else str(registered.name)
+
+
+def _service(key: tuple[int, int, int, int]) -> str:
+    """A server's address and port as text."""
+    from ipaddress import IPv4Address, IPv6Address
+
+    version, high, low, port = key
+    return f"{IPv4Address(low)}:{port}" if version == 4 else f"[{IPv6Address(high << 64 | low)}]:{port}"

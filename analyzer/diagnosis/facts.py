@@ -1,0 +1,115 @@
+"""The records of the diagnosis: what is known of every finished connection, and more of those that ended oddly.
+
+Numbers are MISSING (times NO_TIME) where there is none. Sides are NOBODY, CLIENT, SERVER, BOTH. A code is NO_CLOSE
+when that side sent no Close, 0 when its Close carried no code.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import NamedTuple
+
+NOBODY, CLIENT, SERVER, BOTH = range(4)
+NO_CLOSE = -1
+SIDES = {None: NOBODY, "client": CLIENT, "server": SERVER, "both": BOTH}
+SIDE_NAMES = ("nobody", "client", "server", "both")
+HANDSHAKE, MIDSTREAM, REFUSED_OPENING, UNANSWERED, ENCRYPTED = range(5)
+OPENINGS = {"handshake": 0, "midstream": 1, "refused": 2, "unanswered": 3, "encrypted": 4}
+REFUSED, NO_ANSWER, CLEAN, UNANSWERED_CLOSE, DROPPED, CLOSING, OPEN, UNKNOWN = range(8)
+OUTCOMES = {
+    "refused": 0,
+    "no-answer": 1,
+    "clean": 2,
+    "unanswered-close": 3,
+    "dropped": 4,
+    "closing": 5,
+    "open": 6,
+    "unknown": 7,
+}
+
+
+class Facts(NamedTuple):
+    """One connection in numbers. service, server_host, client_host: numbers of addresses; reasons: of texts.
+
+    ending: the first event of the end; client_ping, server_ping: oldest Ping of that side unanswered then. key: a
+    number for the Sec-WebSocket-Key, equal on both legs of a proxy. survived: the longest silence that
+    another packet ended. Everything else as in the table.
+    """
+
+    number: int
+    service: int
+    client_host: int
+    server_host: int
+    opening: int
+    outcome: int
+    end_how: int
+    end_by: int
+    initiator: int
+    client_code: int
+    server_code: int
+    client_reason: int
+    server_reason: int
+    client_packet: int
+    server_packet: int
+    client_file: int
+    server_file: int
+    client_close: int
+    server_close: int
+    status: int
+    start: int
+    opened: int
+    end: int
+    ending: int
+    idle: int
+    client_idle: int
+    server_idle: int
+    client_messages: int
+    server_messages: int
+    client_ping: int
+    server_ping: int
+    round_trip: int
+    first_packet: int
+    last_packet: int
+    last_file: int
+    key: int
+    survived: int
+
+
+@dataclass(slots=True)
+class Tail:
+    """How one direction's TCP ended: see records.Half. Repeats and probes count only if nothing answered them."""
+
+    packets: int
+    time_to_live: int
+    last_time: int
+    finished: bool
+    reset_packet: int
+    reset_time_to_live: int
+    reset_silent: int
+    shut_since: int
+    shut_packet: int
+    again_count: int
+    again_first: int
+    again_time: int
+    again_packet: int
+    probes: int
+    probe_first: int
+    probe_time: int
+    probe_packet: int
+    acknowledged: bool
+
+
+@dataclass(slots=True)
+class Details:
+    """What is kept beside the numbers of a connection that did not end with both Closes, or with a private code."""
+
+    client: Tail
+    server: Tail
+    silence: int
+    silence_end: int
+    survived: int
+    watched_until: int
+    key: str | None
+    accept: str | None
+    upgrade: str | None
+    place: tuple[str | None, str | None, str | None]

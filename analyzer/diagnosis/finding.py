@@ -1,0 +1,133 @@
+"""What a finding is, what is known of all connections together, and the case that each cause looks at."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, field
+from typing import NamedTuple
+
+from analyzer.diagnosis.events import Event
+from analyzer.diagnosis.facts import BOTH, CLIENT, DROPPED, NOBODY, SERVER, SIDE_NAMES, Details, Facts, Tail
+from analyzer.diagnosis.timers import SECOND, Timer
+from analyzer.records import MISSING
+
+
+class Finding(NamedTuple):
+    """A cause with its basis and evidence. agent: who made the end happen, None where that can't be told;
+    nanoseconds: of the timer in play, by its clock; device: whose default it is."""
+
+    cause: str
+    basis: str
+    agent: str | None
+    evidence: str
+    nanoseconds: int = MISSING
+    clock: str | None = None
+    device: str | None = None
+
+
+class Expiry(NamedTuple):
+    """What was seen of a device that forgets idle connections to one service: how many it cut, the shortest silence
+    that was fatal and the longest that was not (nanoseconds)."""
+
+    cut: int
+    fatal: int
+    survived: int
+
+
+@dataclass
+class Scene:
+    """What is known of all connections together. The lists `timer_of`, `event_of` and `partner_of` are by row."""
+
+    texts: Sequence[str]
+    services: Sequence[str]
+    files: Sequence[str]
+    facts: Callable[[int], Facts]
+    details: Mapping[int, Details]
+    catalog_text: Callable[[int, tuple[str | None, str | None, str | None]], str | None]
+    opened: Mapping[int, int] = field(default_factory=dict)
+    expiries: Mapping[int, Expiry] = field(default_factory=dict)
+    timers: Sequence[Timer] = ()
+    timer_of: Sequence[int] = ()
+    events: Sequence[Event] = ()
+    event_of: Sequence[int] = ()
+    partner_of: Sequence[int] = ()
+
+
+class Case:
+    """One connection as the causes look at it. closer: the side that ended it: whose Close came first, else who ended
+    the transport; code, reason: of its Close."""
+
+    def __init__(self, row: int, facts: Facts, scene: Scene) -> None:
+        self.row = row
+        self.facts = facts
+        self.scene = scene
+        self.details = scene.details.get(row)
+        self.closer = closer_of(facts)
+        client = self.closer == CLIENT
+        has_close = facts.initiator in (CLIENT, SERVER, BOTH) and facts.outcome != DROPPED
+        self.code = (facts.client_code if client else facts.server_code) if has_close else -1
+        self.reason = scene.texts[facts.client_reason if client else facts.server_reason] if has_close else ""
+
+    @property
+    def agent(self) -> str | None:
+        """The closer, in a word."""
+        return None if self.closer == NOBODY else SIDE_NAMES[self.closer]
+
+    @property
+    def service(self) -> str:
+        return self.scene.services[self.facts.service]
+
+    def tail(self, side: int) -> Tail | None:
+        """The end of a side's TCP, where it was kept."""
+        if self.details is None:
+            return None
+        return self.details.client if side == CLIENT else self.details.server
+
+    def packet(self, number: int, file: int | None = None) -> str:
+        """Where a person finds it: packet 17, or file#17."""
+        if len(self.scene.files) < 2:
+            return f"packet {number}"
+        return f"{self.scene.files[self.facts.last_file if file is None else file]}#{number}"
+
+    @property
+    def close_text(self) -> str:
+        """The first Close: who, code, reason, packet."""
+        facts = self.facts
+        if self.code == -1:
+            how = "RST" if facts.end_how == 2 else "FIN"
+            who = SIDE_NAMES[facts.end_by] if facts.end_by else "a side"
+            return f"{how} by the {who}, no Close ({self.packet(facts.last_packet)} is the last)"
+        client = self.closer == CLIENT
+        packet, file = (facts.client_packet, facts.client_file) if client else (facts.server_packet, facts.server_file)
+        code = "an empty Close" if self.code == 0 else f"Close {self.code}" if self.code > 0 else "a Close"
+        reason = f' "{self.reason}"' if self.reason else ""
+        who = "both sides closed at once, the" if facts.initiator == BOTH else "the"
+        return f"{who} {SIDE_NAMES[self.closer]} sent {code}{reason} ({self.packet(packet, file)})"
+
+
+Cause = Callable[[Case], Finding | None]
+
+
+def closer_of(facts: Facts) -> int:
+    """The side that ended it; for Closes that crossed the one whose code says more.
+
+    A Close that came after an RST ended nothing.
+    """
+    if facts.outcome == DROPPED:
+        return facts.end_by
+    if facts.initiator == BOTH:
+        return CLIENT if facts.server_code in (1000, 0) and facts.client_code not in (1000, 0) else SERVER
+    return facts.initiator or facts.end_by
+
+
+def other(side: int) -> int:
+    """The other side."""
+    return SERVER if side == CLIENT else CLIENT
+
+
+def seconds(nanoseconds: int) -> str:
+    """A duration for evidence: 60.00 s, 3.001 s, 0.6 ms."""
+    value = nanoseconds / SECOND
+    if value < 0.5:
+        return f"{value * 1000:.1f} ms"
+    return f"{value:.2f} s" if value >= 10 else f"{value:.3f} s"

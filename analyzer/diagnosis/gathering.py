@@ -1,0 +1,153 @@
+"""Keeps what the diagnosis needs of every connection that ends: a row of numbers, details of those that ended oddly."""
+
+from __future__ import annotations
+
+from array import array
+from typing import TYPE_CHECKING, Any
+
+from analyzer.diagnosis.facts import CLEAN, NO_CLOSE, OPENINGS, OUTCOMES, SIDES, Details, Facts, Tail
+from analyzer.records import MISSING, NO_TIME, Close, Connection, Flow, Half
+
+if TYPE_CHECKING:
+    import cython
+
+FIRST_ROWS = 1024
+PRIVATE = 3000  # codes from here on mean what the application says (RFC 6455 7.4.2)
+WIDTH = len(Facts._fields)
+
+
+class Numbering(dict[Any, int]):
+    """Numbers values in order of appearance, from 0."""
+
+    def __missing__(self, value: Any) -> int:
+        self[value] = number = len(self)
+        return number
+
+
+class Gathered:
+    """All rows so far. rows: of numbers, one after the other; details: by row."""
+
+    def __init__(self) -> None:
+        self.count = 0
+        self.capacity = FIRST_ROWS
+        self.numbers = array("q", bytes(8 * FIRST_ROWS * WIDTH))
+        self.details: dict[int, Details] = {}
+        self.services = Numbering()
+        self.hosts = Numbering()
+        self.texts = Numbering()
+
+    def take(self, outcome: Any) -> None:
+        """Keep what is needed of a connection that is over (outcome.Outcome)."""
+        connection: Connection = outcome.connection
+        flow: Flow = connection.flow
+        client: Close | None = outcome.client_first_close
+        server: Close | None = outcome.server_first_close
+        word: cython.int = OUTCOMES[outcome.outcome]
+        numbers: cython.longlong[::1]
+        at: cython.Py_ssize_t
+        if self.count == self.capacity:
+            self.numbers.frombytes(bytes(8 * self.capacity * WIDTH))
+            self.capacity *= 2
+        numbers = self.numbers
+        at = self.count * WIDTH
+        numbers[at] = connection.number
+        numbers[at + 1] = self.services[flow.version, outcome.server_high, outcome.server_low, outcome.server_port]
+        numbers[at + 2] = self.hosts[flow.version, outcome.client_high, outcome.client_low]
+        numbers[at + 3] = self.hosts[flow.version, outcome.server_high, outcome.server_low]
+        numbers[at + 4] = OPENINGS[connection.opening]
+        numbers[at + 5] = word
+        numbers[at + 6] = connection.end_how if outcome.ended else 0
+        numbers[at + 7] = SIDES[outcome.transport_end_by]
+        numbers[at + 8] = SIDES[outcome.close_initiator]
+        numbers[at + 9] = code_of(client)
+        numbers[at + 10] = code_of(server)
+        numbers[at + 11] = self.texts[outcome.client_reason or ""]
+        numbers[at + 12] = self.texts[outcome.server_reason or ""]
+        numbers[at + 13] = MISSING if client is None else client.packet
+        numbers[at + 14] = MISSING if server is None else server.packet
+        numbers[at + 15] = 0 if client is None else client.file
+        numbers[at + 16] = 0 if server is None else server.file
+        numbers[at + 17] = outcome.client_close
+        numbers[at + 18] = outcome.server_close
+        numbers[at + 19] = connection.http_status
+        numbers[at + 20] = outcome.start
+        numbers[at + 21] = connection.opened
+        numbers[at + 22] = outcome.end
+        numbers[at + 23] = connection.ending
+        numbers[at + 24] = outcome.idle_before_end
+        numbers[at + 25] = outcome.client_idle
+        numbers[at + 26] = outcome.server_idle
+        numbers[at + 27] = connection.client.messages
+        numbers[at + 28] = connection.server.messages
+        numbers[at + 29] = connection.ending_ping_client
+        numbers[at + 30] = connection.ending_ping_server
+        numbers[at + 31] = outcome.ping_rtt_max
+        numbers[at + 32] = flow.first_packet
+        numbers[at + 33] = flow.last_packet
+        numbers[at + 34] = flow.last_file
+        numbers[at + 35] = MISSING if connection.key is None else hash(connection.key)
+        numbers[at + 36] = max(flow.survived, flow.silence)
+        if word != CLEAN or numbers[at + 9] >= PRIVATE or numbers[at + 10] >= PRIVATE:
+            self.details[self.count] = details(connection)
+        self.count += 1
+
+
+def code_of(close: Close | None) -> cython.longlong:
+    """A Close's code, 0 if it carries none, NO_CLOSE without one, MISSING where the capture lacks it."""
+    if close is None:
+        return NO_CLOSE
+    if close.size == 0 or close.size == 1:
+        return 0
+    return close.code if close.code >= 0 else MISSING
+
+
+def details(connection: Connection) -> Details:
+    """The rest of what may explain an odd end."""
+    flow = connection.flow
+    return Details(
+        tail(connection.client.half),
+        tail(connection.server.half),
+        flow.silence,
+        flow.silence_end,
+        flow.survived,
+        flow.watched_until,
+        connection.key,
+        connection.accept,
+        connection.upgrade,
+        (connection.subprotocol, connection.host, connection.path),
+    )
+
+
+def tail(half: Half | None) -> Tail:
+    """The end of one direction; repeats and probes count only while nothing answered them."""
+    if half is None:
+        return Tail(0, -1, NO_TIME, False, 0, -1, 0, NO_TIME, 0, 0, NO_TIME, NO_TIME, 0, 0, NO_TIME, NO_TIME, 0, False)
+    peer = half.peer
+    unanswered = half.again_count > 0 and not _has_acknowledged(peer, half.again_sequence)
+    probed = half.probes > 0 and half.probes_after == peer.packets
+    return Tail(
+        half.packets,
+        half.time_to_live,
+        half.last_time,
+        half.finished,
+        half.reset_packet,
+        half.reset_time_to_live,
+        half.reset_silent,
+        half.shut_since if half.shut_packet else NO_TIME,
+        half.shut_packet,
+        half.again_count if unanswered else 0,
+        half.again_first,
+        half.again_time,
+        half.again_packet,
+        half.probes if probed else 0,
+        half.probe_first,
+        half.probe_time,
+        half.probe_packet,
+        bool(peer.acknowledges and half.known and (peer.acknowledgment - half.next) & 0xFFFFFFFF < 1 << 31),
+    )
+
+
+def _has_acknowledged(receiver: Half, sequence: int) -> bool:
+    """It has acknowledged the byte at this sequence number."""
+    distance = (receiver.acknowledgment - sequence) & 0xFFFFFFFF
+    return bool(receiver.acknowledges) and 0 < distance < 1 << 31

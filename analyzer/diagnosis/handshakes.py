@@ -1,0 +1,102 @@
+"""Causes in the handshake: refused, unanswered, or answered with what the client rejects."""
+
+from __future__ import annotations
+
+import base64
+import hashlib
+
+from analyzer.diagnosis.facts import CLIENT, NO_ANSWER, NOBODY, REFUSED, SERVER, SIDE_NAMES, UNANSWERED
+from analyzer.diagnosis.finding import Case, Finding, seconds
+from analyzer.diagnosis.timers import SECOND
+from analyzer.diagnosis.vocabulary import HANDSHAKE_CLOCK, INFERRED, OBSERVED
+from analyzer.records import END_RST, MISSING, NO_TIME
+
+GUID = b"258EAFA5-E914-47DA-95CA-C5AB0DC85B11"
+SOON = SECOND
+STATUSES = {
+    400: "bad request",
+    401: "unauthorized",
+    403: "forbidden",
+    404: "not found",
+    407: "unauthorized",
+    410: "not found",
+    426: "wrong version",
+    429: "rate limited",
+    502: "bad gateway",
+    503: "unavailable",
+    504: "gateway timeout",
+}
+BY_PROXIES = (502, 504)
+HUNDREDS = {2: "not a WebSocket", 3: "redirected", 4: "refused", 5: "server failed"}
+
+
+def refused(case: Case) -> Finding | None:
+    """The upgrade got another final status than 101."""
+    facts = case.facts
+    if facts.outcome != REFUSED:
+        return None
+    status = facts.status
+    cause = STATUSES.get(status) or HUNDREDS.get(status // 100, "refused")
+    agent = "proxy" if status in BY_PROXIES else None if status == 503 else "server"
+    evidence = f"the upgrade was answered with HTTP status {status} by {case.service}"
+    return Finding(cause, OBSERVED, agent, f"{evidence} ({_packets(case)})")
+
+
+def unanswered(case: Case) -> Finding | None:
+    """The upgrade got no answer, and the transport ended."""
+    facts = case.facts
+    half_closed = next((side for side in (CLIENT, SERVER) if (tail := case.tail(side)) and tail.finished), NOBODY)
+    ender = facts.end_by or half_closed
+    if facts.opening != UNANSWERED or facts.outcome != NO_ANSWER or not ender:
+        return None
+    tail = case.tail(ender)
+    end = facts.end if tail is None or facts.end_by else tail.last_time
+    waited = end - facts.start if NO_TIME not in (end, facts.start) else 0
+    how = "RST" if facts.end_how == END_RST else "FIN"
+    evidence = f"no answer to the upgrade; {how} by the {SIDE_NAMES[ender]} after {seconds(waited)} ({_packets(case)})"
+    if ender == SERVER:
+        cause = "handshake reset" if facts.end_how == END_RST else "handshake closed"
+        return Finding(cause, OBSERVED, "server", evidence)
+    front = case.scene.partner_of[case.row]
+    if front >= 0 and case.scene.facts(front).status == 504:
+        number = case.scene.facts(front).number
+        evidence += f"; the proxy then answered 504 on connection {number}, its other leg"
+        return Finding("handshake timeout", OBSERVED, "proxy", evidence, waited, HANDSHAKE_CLOCK)
+    return Finding("handshake timeout", INFERRED, "client", evidence, waited, HANDSHAKE_CLOCK)
+
+
+def rejected(case: Case) -> Finding | None:
+    """The client ended the connection on seeing the 101, before any frame of its own (RFC 6455 4.1)."""
+    facts, details = case.facts, case.details
+    if details is None or facts.status != 101 or facts.end_by != CLIENT or facts.initiator or facts.client_messages:
+        return None
+    fault = _fault(case)
+    if fault is None or facts.ending - facts.opened > SOON:
+        return None
+    return Finding("handshake rejected", OBSERVED, "client", f"{fault}; the client ended it {_after(case)}")
+
+
+def _fault(case: Case) -> str | None:
+    """What a client must reject in the answer."""
+    details = case.details
+    assert details is not None
+    if details.upgrade is None or details.upgrade.lower() != "websocket":
+        return f"the 101 has {'no Upgrade field' if details.upgrade is None else 'another Upgrade than websocket'}"
+    if details.key is None:
+        return None
+    right = base64.b64encode(hashlib.sha1(details.key.encode() + GUID).digest()).decode()
+    if details.accept is None:
+        return "the 101 has no Sec-WebSocket-Accept"
+    return None if details.accept == right else "the Sec-WebSocket-Accept of the 101 does not fit the request's key"
+
+
+def _after(case: Case) -> str:
+    facts = case.facts
+    return f"{seconds(facts.ending - facts.opened)} after it ({_packets(case)})"
+
+
+def _packets(case: Case) -> str:
+    first, last = case.facts.first_packet, case.facts.last_packet
+    if MISSING in (first, last):
+        return "no packets"
+    return f"packets {first} to {last}" if len(case.scene.files) < 2 else case.packet(last)

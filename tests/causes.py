@@ -1,0 +1,110 @@
+"""Holds the causes against recordings whose true causes are known: python tests/causes.py FOLDER [--markdown]
+
+FOLDER has NAME.pcap and NAME.cause.json side by side. For every true cause it counts the connections that were named
+rightly, wrongly and not at all, and of the timers and agents that the recordings tell how many were right.
+"""
+
+from __future__ import annotations
+
+import json
+import sys
+from collections import Counter
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any, NamedTuple
+
+import analyzer
+
+MAPPING = json.loads(Path(__file__).with_name("causes.json").read_text("utf-8"))
+"""True cause (as the recordings call it) -> the words of our vocabulary that name it."""
+
+SAYS_NOTHING = {"not enough bytes", "capture ended", "dropped"}
+TIMERS = ("timer_s", "close_timeout_s", "ping_timeout_s")
+SLACK = 0.05
+EARLY = 0.3
+
+
+class Verdict(NamedTuple):
+    """One connection. cause, seconds, agent: right, wrong, none (nothing said), or "" where nothing is to be said."""
+
+    capture: str
+    truth: str
+    said: str
+    cause: str
+    seconds: str
+    agent: str
+    evidence: str
+
+
+def verdicts(folder: Path) -> Iterator[Verdict]:
+    """One for each labelled connection that is a row, and one for each that should be and is not."""
+    for labels in sorted(folder.glob("*.cause.json")):
+        truth = json.loads(labels.read_text("utf-8"))
+        connections = analyzer.analyze(labels.with_name(truth["capture"])).connections
+        rows = {(f"{row.client_ip}:{row.client_port}", row.server_port): row for row in connections.itertuples()}
+        for label in truth["connections"]:
+            row = rows.get((label["client"], int(label["server"].rpartition(":")[2])))
+            if row is not None:
+                yield verdict(truth["capture"], label, row)
+            elif not MAPPING[label["cause"]]:
+                continue
+            else:
+                yield Verdict(truth["capture"], label["cause"], "no row", "none", "", "", "")
+
+
+def verdict(capture: str, label: dict[str, Any], row: Any) -> Verdict:
+    """What is right and wrong about one row."""
+    right = row.cause in MAPPING[label["cause"]]
+    cause = "right" if right else "none" if row.cause in SAYS_NOTHING else "wrong"
+    by = None if row.cause_by != row.cause_by else row.cause_by
+    wanted = label["by"]
+    agent = "" if wanted == "none" else "none" if by is None else "right" if by == wanted else "wrong"
+    return Verdict(capture, label["cause"], str(row.cause), cause, _seconds(label, row), agent, str(row.evidence))
+
+
+def _seconds(label: dict[str, Any], row: Any) -> str:
+    figures = label["figures"]
+    wanted = next((figures[name] for name in TIMERS if name in figures), None)
+    if wanted is None or label["cause"].startswith("clean"):
+        return ""
+    if row.cause_timer != row.cause_timer:
+        return "none"
+    said = row.cause_timer.total_seconds()
+    return "right" if wanted - EARLY <= said <= wanted + max(SLACK, wanted / 50) else "wrong"
+
+
+def table(found: list[Verdict], markdown: bool) -> list[str]:
+    """The counts for every true cause, then the sums."""
+    head = ("true cause", "connections", "right", "wrong", "not at all", "timer: r/w/n", "by: r/w/n")
+    rows = [head]
+    for truth in sorted({each.truth for each in found}):
+        rows.append(_line(truth, [each for each in found if each.truth == truth]))
+    rows.append(_line("all", found))
+    if markdown:
+        lines = ["| " + " | ".join(row) + " |" for row in rows]
+        return [lines[0], "|" + " --- |" * len(head), *lines[1:]]
+    widths = [max(len(row[place]) for row in rows) for place in range(len(head))]
+    return ["  ".join(cell.ljust(width) for cell, width in zip(row, widths, strict=True)).rstrip() for row in rows]
+
+
+def _line(name: str, found: list[Verdict]) -> tuple[str, ...]:
+    causes = Counter(each.cause for each in found)
+    sides = [Counter(getattr(each, what) for each in found) for what in ("seconds", "agent")]
+    parts = ["/".join(str(side[word]) for word in ("right", "wrong", "none")) for side in sides]
+    parts = [part if part != "0/0/0" else "" for part in parts]
+    return (name, str(len(found)), *(str(causes[word]) for word in ("right", "wrong", "none")), *parts)
+
+
+def main(folder: str, *options: str) -> int:
+    """Print the table and every way of being wrong; the number of wrong causes decides the exit status."""
+    found = list(verdicts(Path(folder)))
+    print("\n".join(table(found, "--markdown" in options)))
+    wrong = [each for each in found if "wrong" in each or each.cause == "none"]
+    for (capture, truth, said), number in Counter((each.capture, each.truth, each.said) for each in wrong).items():
+        example = next(each for each in wrong if (each.capture, each.truth, each.said) == (capture, truth, said))
+        print(f"{capture}: {number} x {truth!r}: {said!r} {example[3:6]}: {example.evidence}", file=sys.stderr)
+    return int(any(each.cause == "wrong" for each in found))
+
+
+if __name__ == "__main__":
+    sys.exit(main(*sys.argv[1:]))

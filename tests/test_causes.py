@@ -1,0 +1,54 @@
+"""Recordings whose true causes are known by construction: every one is named rightly, and none is made up."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+from causes import MAPPING, Verdict, verdicts
+
+import analyzer
+
+FOLDER = Path(__file__).parent / "data" / "causes"
+MADE_OF_MANY = {"idle timer", "lifetime timer", "server stopped", "server shutdown", "idle expiry", "other leg"}
+
+
+@pytest.fixture(scope="module")
+def found() -> list[Verdict]:
+    return list(verdicts(FOLDER))
+
+
+def test_every_cause_is_named_rightly(found: list[Verdict]) -> None:
+    assert len(found) > 250
+    assert [each for each in found if each.cause != "right"] == []
+
+
+def test_no_timer_and_no_agent_is_named_wrongly(found: list[Verdict]) -> None:
+    assert [each for each in found if "wrong" in (each.seconds, each.agent)] == []
+
+
+def test_equal_jobs_of_clients_are_no_timer(found: list[Verdict]) -> None:
+    said = {each.said for each in found if each.capture.startswith("trap-same-length-jobs")}
+    assert said == {"clean close"}
+
+
+def test_every_finding_has_its_basis_and_evidence() -> None:
+    for file in sorted(FOLDER.glob("*.pcap")):
+        connections = analyzer.analyze(file, tables=("connections",)).connections
+        assert connections["cause"].notna().all()
+        assert connections["cause_basis"].notna().all()
+        assert (connections["evidence"].str.len() > 10).all()
+        assert not connections["evidence"].str.contains("\n").any()
+
+
+def test_ordinary_ends_of_the_samples_are_not_laid_to_timers_or_events(samples: list[object]) -> None:
+    for sample in samples:
+        connections = analyzer.analyze(*sample.paths, tables=("connections",)).connections  # type: ignore[attr-defined]
+        clean = connections[(connections["outcome"] == "clean") & (connections["client_code"] == 1000)]
+        assert not set(clean["cause"].dropna()) & MADE_OF_MANY, sample
+
+
+def test_the_mapping_speaks_the_vocabulary() -> None:
+    from analyzer.diagnosis.vocabulary import CAUSES
+
+    assert {word for words in MAPPING.values() for word in words} <= set(CAUSES)

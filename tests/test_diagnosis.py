@@ -1,0 +1,294 @@
+"""Each cause, from facts made by hand; and timers and events among many connections."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Any
+
+import numpy as np
+import pytest
+
+from analyzer.diagnosis import closing, common, handshakes, transport
+from analyzer.diagnosis.devices import device_of, devices
+from analyzer.diagnosis.events import events_of, legs_of
+from analyzer.diagnosis.facts import (
+    CLEAN,
+    CLIENT,
+    CLOSING,
+    DROPPED,
+    NO_ANSWER,
+    NO_CLOSE,
+    OPEN,
+    REFUSED,
+    SERVER,
+    UNANSWERED,
+    UNANSWERED_CLOSE,
+    Details,
+    Facts,
+    Tail,
+)
+from analyzer.diagnosis.finding import Case, Expiry, Finding, Scene
+from analyzer.diagnosis.timers import SECOND, timers_of
+from analyzer.records import END_FIN, END_RST, MISSING, NO_TIME
+
+PLAIN = Facts(
+    number=0, service=0, client_host=0, server_host=0, opening=0, outcome=CLEAN, end_how=END_FIN, end_by=SERVER,
+    initiator=0, client_code=NO_CLOSE, server_code=NO_CLOSE, client_reason=0, server_reason=0, client_packet=MISSING,
+    server_packet=MISSING, client_file=0, server_file=0, client_close=NO_TIME, server_close=NO_TIME, status=101,
+    start=0, opened=1, end=20 * SECOND, ending=20 * SECOND, idle=SECOND // 7, client_idle=SECOND // 7,
+    server_idle=SECOND // 6, client_messages=3, server_messages=4, client_ping=NO_TIME, server_ping=NO_TIME,
+    round_trip=MISSING, first_packet=1, last_packet=30, last_file=0, key=MISSING, survived=0,
+)  # fmt: skip
+QUIET = Tail(
+    packets=9, time_to_live=64, last_time=20 * SECOND, finished=False, reset_packet=0, reset_time_to_live=-1,
+    reset_silent=0, shut_since=NO_TIME, shut_packet=0, again_count=0, again_first=NO_TIME, again_time=NO_TIME,
+    again_packet=0, probes=0, probe_first=NO_TIME, probe_time=NO_TIME, probe_packet=0, acknowledged=True,
+)  # fmt: skip
+TAIL = {name: getattr(QUIET, name) for name in Tail.__slots__}
+Found = Callable[[Case], Finding | None]
+
+
+def case(
+    reason: str = "", client: dict[str, Any] | None = None, server: dict[str, Any] | None = None, **facts: Any
+) -> Case:
+    """A connection that differs from an ordinary one in these facts. client, server: of the tails."""
+    beside = {name: facts.pop(name) for name in ("key_text", "accept", "upgrade", "silence_end") if name in facts}
+    extra = {name: facts.pop(name) for name in ("expiries",) if name in facts}
+    details = Details(
+        Tail(**TAIL | (client or {})), Tail(**TAIL | (server or {})), 6 * SECOND, beside.get("silence_end", NO_TIME),
+        2 * SECOND, 60 * SECOND, beside.get("key_text"), beside.get("accept"), beside.get("upgrade", "websocket"),
+        (None, None, None),
+    )  # fmt: skip
+    scene = Scene(
+        ["", reason], ["10.0.0.9:80"], ["a.pcap"], lambda row: PLAIN, {0: details}, lambda code, place: None,
+        partner_of=[-1], timer_of=[-1], event_of=[-1], **extra,
+    )  # fmt: skip
+    return Case(0, PLAIN._replace(**facts), scene)
+
+
+def closed(code: int, side: int = SERVER, **facts: Any) -> dict[str, Any]:
+    """Facts of a connection that a side closed first."""
+    name = "client" if side == CLIENT else "server"
+    return {
+        "initiator": side, f"{name}_code": code, f"{name}_packet": 28, f"{name}_close": 20 * SECOND,
+        f"{name}_reason": 1, **facts,
+    }  # fmt: skip
+
+
+@pytest.mark.parametrize(
+    ("status", "cause", "agent"),
+    [(400, "bad request", "server"), (403, "forbidden", "server"), (502, "bad gateway", "proxy"),
+     (503, "unavailable", None), (418, "refused", "server"), (200, "not a WebSocket", "server"),
+     (302, "redirected", "server"), (500, "server failed", "server")],
+)  # fmt: skip
+def test_a_refusal_is_named_by_its_status(status: int, cause: str, agent: str | None) -> None:
+    finding = handshakes.refused(case(outcome=REFUSED, status=status))
+    assert finding is not None and (finding.cause, finding.agent) == (cause, agent)
+    assert str(status) in finding.evidence
+
+
+@pytest.mark.parametrize(
+    ("end_by", "end_how", "cause"),
+    [
+        (SERVER, END_FIN, "handshake closed"),
+        (SERVER, END_RST, "handshake reset"),
+        (CLIENT, END_FIN, "handshake timeout"),
+    ],
+)
+def test_an_unanswered_upgrade_is_named_by_who_ended_it(end_by: int, end_how: int, cause: str) -> None:
+    finding = handshakes.unanswered(case(opening=UNANSWERED, outcome=NO_ANSWER, end_by=end_by, end_how=end_how))
+    assert finding is not None and finding.cause == cause
+
+
+def test_a_client_rejects_a_101_that_does_not_fit_its_key() -> None:
+    rejected = {"end_by": CLIENT, "client_messages": 0, "ending": 2, "key_text": "dGhlIHNhbXBsZSBub25jZQ=="}
+    assert handshakes.rejected(case(**rejected, accept="s3pPLMBiTxaQ9kYGzzhZRbK+xOo=")) is None
+    for answer in ({"accept": "wrong"}, {"accept": None}, {"accept": None, "upgrade": None}):
+        finding = handshakes.rejected(case(**rejected, **answer))
+        assert finding is not None and finding.cause == "handshake rejected"
+
+
+def test_a_window_closed_to_the_end_is_a_stall() -> None:
+    shut = {"shut_since": 15 * SECOND, "shut_packet": 12}
+    finding = transport.zero_window(case(client=shut, outcome=DROPPED))
+    assert finding is not None and finding.cause == "zero window" and "packet 12" in finding.evidence
+    assert transport.zero_window(case(client=shut | {"shut_since": 20 * SECOND - 9}, outcome=DROPPED)) is None
+
+
+def test_repeats_or_probes_without_an_answer_say_that_the_peer_vanished() -> None:
+    repeats = {"again_count": 4, "again_first": 12 * SECOND, "again_time": 19 * SECOND, "again_packet": 25}
+    gone = {"last_time": 11 * SECOND}
+    for tail in (repeats, {"probes": 3, "probe_first": 13 * SECOND, "probe_packet": 27}):
+        finding = transport.vanished(case(client=gone, server=tail, outcome=OPEN, end_by=0))
+        assert finding is not None and finding.cause == "peer vanished"
+    assert transport.vanished(case(client=gone, server=repeats | {"again_count": 2}, outcome=OPEN, end_by=0)) is None
+
+
+def test_a_reset_with_another_ttl_is_a_middleboxes() -> None:
+    foreign = {"reset_packet": 30, "reset_time_to_live": 44}
+    finding = transport.middlebox_reset(case(end_how=END_RST, server=foreign, outcome=DROPPED))
+    assert finding is not None and finding.agent == "middlebox"
+    own = case(end_how=END_RST, server=foreign | {"reset_time_to_live": 64}, outcome=DROPPED)
+    assert transport.middlebox_reset(own) is None
+    finding = transport.reset(own)
+    assert finding is not None and (finding.cause, finding.agent) == ("reset", "server")
+
+
+def test_a_foreign_reset_of_the_first_packet_after_a_silence_is_an_expiry() -> None:
+    foreign = {"reset_packet": 30, "reset_time_to_live": 63}
+    cut = {"end_how": END_RST, "server": foreign, "outcome": DROPPED, "silence_end": 20 * SECOND - 1000}
+    finding = transport.idle_expiry(case(**cut))
+    assert finding is not None and (finding.cause, finding.basis) == ("idle expiry", "inferred")
+    expiries = {0: Expiry(5, 5 * SECOND + 9, 5 * SECOND - 9)}
+    finding = transport.idle_expiry(case(**cut, expiries=expiries))
+    assert finding is not None and (finding.basis, finding.nanoseconds) == ("observed", 5 * SECOND)
+    finding = transport.idle_expiry(case(outcome=OPEN, end_by=0, expiries=expiries))
+    assert finding is not None and finding.basis == "inferred"
+
+
+def test_a_ping_without_a_pong_before_the_end_is_a_keepalive_timeout() -> None:
+    pinged = {"server_ping": 18 * SECOND, "outcome": UNANSWERED_CLOSE}
+    finding = closing.keepalive(case("keepalive ping timeout", **closed(1011, **pinged)))
+    assert finding is not None and (finding.cause, finding.nanoseconds) == ("keepalive timeout", 2 * SECOND)
+    dropped = closing.keepalive(case(server_ping=18 * SECOND, outcome=DROPPED))
+    assert dropped is not None and dropped.basis == "inferred"
+    assert closing.keepalive(case(server_ping=20 * SECOND - 5, outcome=DROPPED)) is None
+
+
+def test_a_pong_after_the_end_or_a_prompt_answer_to_the_close_shows_a_slow_peer() -> None:
+    late = case("keepalive ping timeout", **closed(1011, server_ping=18 * SECOND, round_trip=3 * SECOND))
+    alive = case("", **closed(1011, server_ping=18 * SECOND, client_close=20 * SECOND + 9, client_code=1011))
+    for each, basis in ((late, "observed"), (alive, "inferred")):
+        finding = closing.keepalive(each)
+        assert finding is not None and (finding.cause, finding.basis) == ("late pong", basis)
+
+
+def test_a_reason_may_name_the_heartbeat() -> None:
+    finding = closing.heartbeat(case("heartbeat timeout", **closed(1000, CLIENT)))
+    assert finding is not None and finding.cause == "heartbeat missed"
+    assert closing.heartbeat(case("done shopping", **closed(1000))) is None
+
+
+@pytest.mark.parametrize(
+    ("function", "code", "side", "cause"),
+    [(closing.restart, 1012, SERVER, "server restart"), (closing.explained, 1013, SERVER, "overload"),
+     (closing.explained, 1002, CLIENT, "protocol error"), (closing.explained, 1007, SERVER, "invalid payload"),
+     (closing.explained, 1008, SERVER, "policy"), (closing.explained, 1009, SERVER, "message too big"),
+     (closing.coded, 1000, CLIENT, "clean close"), (closing.coded, 0, SERVER, "clean close"),
+     (closing.coded, 1001, CLIENT, "client navigation"), (closing.coded, 1001, SERVER, "going away"),
+     (closing.coded, 4711, SERVER, "application code"), (closing.coded, 1006, SERVER, "illegal code")],
+)  # fmt: skip
+def test_a_code_names_its_cause(function: Found, code: int, side: int, cause: str) -> None:
+    finding = function(case("why", **closed(code, side)))
+    assert finding is not None and finding.cause == cause
+    assert "packet 28" in finding.evidence
+
+
+def test_a_private_code_is_explained_by_its_catalog() -> None:
+    each = case(**closed(4201))
+    assert closing.catalogued(each) is None
+    each.scene.catalog_text = lambda code, place: "Pong reply not received (Pusher)"
+    finding = closing.catalogued(each)
+    assert finding is not None and finding.cause == "heartbeat missed"
+
+
+def test_a_close_that_is_never_answered_ends_by_a_timeout() -> None:
+    facts = closed(1000, CLIENT, outcome=UNANSWERED_CLOSE, end_by=CLIENT, end_how=END_FIN, client_close=15 * SECOND)
+    finding = closing.close_timeout(case(**facts))
+    assert finding is not None and finding.nanoseconds == 5 * SECOND
+    assert closing.close_timeout(case(**facts | {"end_by": SERVER})) is None
+
+
+def test_an_end_without_a_word_and_no_end_at_all() -> None:
+    finding = transport.dropped(case(outcome=DROPPED))
+    assert finding is not None and finding.cause == "dropped"
+    finding = transport.capture_ended(case(outcome=CLOSING, end_by=0))
+    assert finding is not None and finding.cause == "capture ended"
+
+
+def test_one_connection_alone_only_resembles_a_device() -> None:
+    finding = common.timer_alone(case(outcome=DROPPED, idle=60 * SECOND, ending=100 * SECOND))
+    assert finding is not None and finding.basis == "inferred" and "nginx" in str(finding.device)
+    assert common.timer_alone(case(outcome=DROPPED, idle=61 * SECOND, ending=100 * SECOND)) is None
+    assert common.timer_alone(case(**closed(1000, CLIENT, idle=60 * SECOND, ending=99 * SECOND))) is None
+
+
+def columns_of(rows: list[Facts]) -> dict[str, Any]:
+    table = np.array(rows, np.int64)
+    return {name: table[:, place] for place, name in enumerate(Facts._fields)}
+
+
+def rows_at(values: list[float], **facts: Any) -> list[Facts]:
+    """Connections that ended so many seconds after the last frame, minutes apart."""
+    rows = []
+    for number, value in enumerate(values):
+        idle, opened = int(value * SECOND), number * 7 * SECOND
+        ending = opened + idle + (number * 13 % 11) * SECOND
+        rows.append(
+            PLAIN._replace(
+                number=number,
+                opened=opened,
+                start=opened,
+                ending=ending,
+                end=ending,
+                idle=idle,
+                client_idle=idle,
+                server_idle=idle,
+                client_messages=number,
+                outcome=DROPPED,
+                **facts,
+            )
+        )
+    return rows
+
+
+def sides(rows: list[Facts]) -> tuple[Any, Any]:
+    return np.full(len(rows), SERVER), np.ones(len(rows), bool)
+
+
+def test_equal_readings_of_a_clock_are_a_timer() -> None:
+    rows = rows_at([5.0, 5.001, 5.002, 4.999, 5.0, 5.003, 1.1, 2.7])
+    timers, member = timers_of(columns_of(rows), *sides(rows))
+    assert [(timer.clock, timer.count, round(timer.seconds, 2)) for timer in timers] == [(0, 6, 5.0)]
+    assert member.tolist() == [0, 0, 0, 0, 0, 0, -1, -1]
+
+
+def test_scattered_readings_are_none() -> None:
+    rows = rows_at([1.5, 2.9, 3.1, 4.7, 5.8, 7.7, 9.3, 11.9])
+    assert timers_of(columns_of(rows), *sides(rows))[0] == []
+
+
+def test_equal_ages_after_equal_work_are_none() -> None:
+    rows = [
+        row._replace(ending=row.opened + 5 * SECOND, idle=900, client_idle=900, server_idle=900, client_messages=8)
+        for row in rows_at([0.1] * 9)
+    ]
+    assert timers_of(columns_of(rows), *sides(rows))[0] == []
+
+
+def test_many_endings_at_one_moment_are_an_event_and_no_timer() -> None:
+    rows = [row._replace(ending=100 * SECOND + row.number, idle=3 * SECOND) for row in rows_at([1.0] * 9)]
+    columns = columns_of(rows)
+    assert timers_of(columns, *sides(rows))[0] == []
+    events, member = events_of(columns, *sides(rows))
+    assert [(event.count, event.survivors) for event in events] == [(9, 0)]
+    assert set(member.tolist()) == {0}
+
+
+def test_connections_that_end_one_by_one_as_they_come_are_no_event() -> None:
+    rows = [row._replace(opened=row.number * 9, ending=row.number * 9 + 5) for row in rows_at([1.0] * 9)]
+    assert events_of(columns_of(rows), *sides(rows))[0] == []
+
+
+def test_two_legs_carry_the_same_key_to_different_services() -> None:
+    rows = [
+        PLAIN._replace(key=key, service=service, start=start)
+        for key, service, start in ((5, 0, 1), (5, 1, 2), (6, 0, 3))
+    ]
+    assert legs_of(columns_of(rows)).tolist() == [1, 0, -1]
+
+
+def test_devices_are_told_by_clock_and_seconds() -> None:
+    assert device_of(59.8, lifetime=False) is not None
+    assert device_of(59.8, lifetime=True) is None
+    assert all(device.source for device in devices())
