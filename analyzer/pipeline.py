@@ -46,11 +46,14 @@ class Options:
 class Account:
     """What became of everything that was read.
 
-    connections: how many were recognised. ledger: (unit, kind) -> count;
+    connections: how many were recognised; packets: read from all inputs; payload_bytes: captured ones of the TCP flows
+    on which connections were recognised. ledger: (unit, kind) -> count;
     flow_kinds: TCP flows with payload, by what their first bytes look like.
     """
 
     connections: int = 0
+    packets: int = 0
+    payload_bytes: int = 0
     problems: list[Problem] = field(default_factory=list)
     errors: list[CannotRead] = field(default_factory=list)
     ledger: Counter[tuple[str, str]] = field(default_factory=Counter)
@@ -81,6 +84,7 @@ class Pipeline:
             self.streams.finish()
         account = self.account
         account.connections = self.connections
+        account.packets, account.payload_bytes = self.captures.counts["packets"], self.bytes.captured
         account.problems, account.errors = self.captures.problems, self.captures.errors
         account.flow_kinds = dict(self.openings.kinds)
         if self.connections:

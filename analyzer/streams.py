@@ -402,8 +402,9 @@ class Streams(SegmentReader):
         half.skip -= passed
         half.offset += passed
         if size > passed:
-            if half.reader is not None:
-                half.reader.gap(size - passed, cut)
+            reader: Reader | None = half.reader  # in a local: it may take itself out of its place
+            if reader is not None:
+                reader.gap(size - passed, cut)
             half.offset += size - passed
 
     def _hold(self, half: Half, ahead: int, length: int) -> None:
@@ -497,8 +498,9 @@ class Streams(SegmentReader):
         half.finished = True
         if flow.end_how == END_CAPTURE:
             flow.end_how, flow.end_by = END_FIN, half
-        if half.reader is not None:
-            half.reader.end(END_FIN)
+        reader: Reader | None = half.reader
+        if reader is not None:
+            reader.end(END_FIN)
         if half.peer.finished:
             self._end(flow, max(half.fin_time, half.peer.fin_time))
 
@@ -508,8 +510,9 @@ class Streams(SegmentReader):
             half.reset_time = self.packet.time
         if flow.end_how == END_CAPTURE:
             flow.end_how, flow.end_by = END_RST, half
-        if half.reader is not None and not half.finished:
-            half.reader.end(END_RST)
+        reader: Reader | None = half.reader
+        if reader is not None and not half.finished:
+            reader.end(END_RST)
         self._end(flow, self.packet.time)
 
     def _end(self, flow: Flow, time: int) -> None:
@@ -556,8 +559,9 @@ class Streams(SegmentReader):
             self._lose_tail(half)
             self._check_fin(flow, half)
         for half in (flow.low, flow.high):
-            if half.reader is not None and not half.finished:
-                half.reader.end(END_CAPTURE)
+            reader: Reader | None = half.reader
+            if reader is not None and not half.finished:
+                reader.end(END_CAPTURE)
         packet.time, packet.number, packet.file = in_hand
         if flow.connections is None:
             self.other_packets += flow.packets

@@ -394,7 +394,8 @@ class Direction(Reader):
         if at < stop:
             before: cython.longlong = source.offset
             source.offset = offset + passed
-            source.reader.data(at, stop)
+            reader: Reader = source.reader
+            reader.data(at, stop)
             source.offset = before
 
     def hold(self, at: cython.Py_ssize_t, stop: cython.Py_ssize_t, offset: cython.longlong) -> None:
@@ -457,8 +458,9 @@ class Direction(Reader):
             self.pending.clear()
         if over + over_gap:
             self.replay_gap(over + over_gap, False)
-        if self.ended >= 0 and self.source.reader is not None and self.source.reader is not self:
-            self.source.reader.end(self.ended)
+        reader = self.source.reader
+        if self.ended >= 0 and reader is not None and reader is not self:
+            reader.end(self.ended)
 
     def replay(
         self, chunk: bytes, time: cython.longlong, number: cython.longlong, file: cython.int, offset: cython.longlong
@@ -480,8 +482,9 @@ class Direction(Reader):
         source: Source = self.source
         passed: cython.longlong = min(source.skip, size)
         source.skip -= passed
-        if passed < size and source.reader is not None:
-            source.reader.gap(size - passed, cut)
+        reader: Reader | None = source.reader
+        if passed < size and reader is not None:
+            reader.gap(size - passed, cut)
 
     def resume(self) -> None:
         """No request comes (any more): frames go on here."""
