@@ -83,6 +83,7 @@ class Captures:
         finally:
             for file in self._open:
                 file.close()
+            self._spare = None
         if self.errors and len(self.errors) == len(self.inputs):
             raise self.errors[0]
 
