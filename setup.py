@@ -17,6 +17,7 @@ HOT = (
     "upgrade.heads",
     "upgrade.directions",
     "upgrade.http1",
+    "chains",
     "frames",
     "messages",
     "outcome",

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from bisect import bisect_right
+from typing import Any
 
 PIECE_COST = 150  # bytes of memory for keeping a piece, beside its own
 
@@ -16,7 +17,7 @@ class Assembler:
 
     def __init__(self) -> None:
         self._offsets: list[int] = []
-        self._pieces: list[tuple[int, bytes]] = []
+        self._pieces: list[tuple[int, bytes, Any]] = []
         self.held_bytes = 0
 
     def cost(self) -> int:
@@ -30,18 +31,25 @@ class Assembler:
         """Offset of the first piece; only while there is one."""
         return self._offsets[0]
 
-    def add(self, offset: int, length: int, data: bytes) -> tuple[int, int]:
-        """Keep what is new of a segment; return (captured bytes held before, how many of them differ)."""
+    def tag(self) -> Any:
+        """What was given with the segment of the first piece; only while there is one."""
+        return self._pieces[0][2]
+
+    def add(self, offset: int, length: int, data: bytes, tag: Any = None) -> tuple[int, int]:
+        """Keep what is new of a segment; return (captured bytes held before, how many of them differ).
+
+        tag: whatever the caller wants to find again with its pieces.
+        """
         duplicate = conflicting = 0
         index = max(bisect_right(self._offsets, offset) - 1, 0)
         while length > 0 and index < len(self._offsets):
-            at, (size, held) = self._offsets[index], self._pieces[index]
+            at, (size, held, _) = self._offsets[index], self._pieces[index]
             if at + size <= offset:
                 index += 1
                 continue
             if at > offset:
                 new = min(length, at - offset)
-                index = self._insert(index, offset, new, data[:new])
+                index = self._insert(index, offset, new, data[:new], tag)
             else:
                 new = min(length, at + size - offset)
                 again, before = data[:new], held[offset - at : offset - at + new]
@@ -50,17 +58,17 @@ class Assembler:
                 index += 1
             offset, length, data = offset + new, length - new, data[new:]
         if length > 0:
-            self._insert(index, offset, length, data)
+            self._insert(index, offset, length, data, tag)
         return duplicate, conflicting
 
-    def _insert(self, index: int, offset: int, length: int, data: bytes) -> int:
+    def _insert(self, index: int, offset: int, length: int, data: bytes, tag: Any) -> int:
         self._offsets.insert(index, offset)
-        self._pieces.insert(index, (length, data))
+        self._pieces.insert(index, (length, data, tag))
         self.held_bytes += len(data)
         return index + 1
 
     def pop(self) -> tuple[int, int, bytes]:
         """Take the first piece out: (offset, length, data)."""
-        length, data = self._pieces.pop(0)
+        length, data, _ = self._pieces.pop(0)
         self.held_bytes -= len(data)
         return self._offsets.pop(0), length, data

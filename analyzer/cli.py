@@ -35,6 +35,7 @@ _OPTIONS_OF = {
     "since": ("summary", *TABLES, "show", "extract"),
     "until": ("summary", *TABLES, "show", "extract"),
     "points": ("summary", *TABLES, "show", "extract"),
+    "websocket_port": ("summary", *TABLES, "show", "extract"),
 }
 
 _USAGE = """wsclose FILE...
@@ -153,6 +154,8 @@ def _parser() -> argparse.ArgumentParser:
     add("--since", metavar="TIME", type=_time, help="only packets from this time on (ISO 8601; UTC unless it says)")
     add("--until", metavar="TIME", type=_time, help="only packets up to this time")
     add("--points", choices=("merge", "separate"), help="take files as one point of capture, or each as its own")
+    add("--websocket-port", metavar="PORT", type=_port, action="append", help="connections to this TCP "
+        "port are WebSockets even without a handshake; repeatable")  # fmt: skip
     add("--no-progress", action="store_true", help="no progress bar")
     add("--version", action="version", version=f"wsclose {analyzer.__version__}")
     return parser
@@ -162,6 +165,13 @@ def _whole(text: str) -> int:
     if not (text.isascii() and text.isdigit() and len(text) < 19):
         raise argparse.ArgumentTypeError(f"{text[:30]!r} is no whole number that fits")
     return int(text)
+
+
+def _port(text: str) -> int:
+    port = _whole(text)
+    if not 0 < port < 65536:
+        raise argparse.ArgumentTypeError(f"{text!r} is no TCP port")
+    return port
 
 
 def _time(text: str) -> int:
@@ -184,7 +194,7 @@ def _request(argv: list[str]) -> Request:
     inputs = words[1:] if command in COMMANDS else words
     for option, commands in _OPTIONS_OF.items():
         if getattr(options, option) is not None and command not in commands:
-            raise UsageError(f"--{option} does not go with {command}, but with: {', '.join(commands)}")
+            raise UsageError(f"--{option.replace('_', '-')} does not go with {command}, but with: {', '.join(commands)}")
     number = None
     if command in ("show", "extract"):
         number = _number_of(command, inputs)
@@ -395,6 +405,7 @@ def _analyzed(request: Request, tables: Sequence[str], chunk: Any = None) -> Any
             since=options.since,
             until=options.until,
             points=options.points,
+            websocket_ports=options.websocket_port or (),
             progress=bar,
             chunk=chunk,
         )

@@ -1,4 +1,5 @@
-from analyzer.records cimport Frame, FramePayloadReader, Packet, Reader, Side, Source
+from analyzer.chains cimport Chains
+from analyzer.records cimport Frame, FramePayloadReader, Moment, Packet, Reader, Side, Source
 
 cdef class FrameReader(Reader):
     cdef Packet packet
@@ -10,13 +11,15 @@ cdef class FrameReader(Reader):
     cdef int header_held
     cdef bint in_payload
     cdef unsigned long long remaining
-    cdef long long base
+    cdef long long base, lost
+    cdef Chains chains
     cpdef object data(self, Py_ssize_t start, Py_ssize_t stop)
     cpdef object gap(self, long long size, bint cut)
     cpdef object end(self, int how)
     cdef Py_ssize_t _hold_header(self, Py_ssize_t at, Py_ssize_t stop)
     cdef object _begin(self, Py_ssize_t at, int size)
     cdef object _complete(self, long long offset)
-    cdef object _give_up(self)
+    cdef object _lose_track(self, long long size)
+    cdef object _search(self, Py_ssize_t start, Py_ssize_t stop)
 
 cdef int header_size(int second) noexcept

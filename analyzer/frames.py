@@ -8,10 +8,25 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
-from analyzer.records import END_FIN, END_RST, NO_TIME, Frame, FramePayloadReader, Packet, Reader, Side, Source
+from analyzer.chains import Chains
+from analyzer.records import (
+    END_CAPTURE,
+    END_FIN,
+    END_RST,
+    NO_TIME,
+    Frame,
+    FramePayloadReader,
+    Moment,
+    Packet,
+    Reader,
+    Side,
+    Source,
+)
 
 if TYPE_CHECKING:
     import cython
+
+SMALLEST_CLOSE = (2, 6)  # bytes of an empty Close: of a server, of a client (RFC 6455 5.2)
 
 
 def header_size(second: cython.int) -> cython.int:
@@ -29,7 +44,7 @@ class FrameReader(Reader):
     """One direction of one WebSocket connection, from the first byte after the handshake.
 
     Bytes arrive in pieces of any size (data) with holes between them (gap). A hole inside a payload is carried over by
-    the length already known; any other ends the reading of this direction, which Side.broken says.
+    the length already known; after any other frames are looked for again, and Side.broken says that none are found yet.
     """
 
     def __init__(self, packet: Packet, source: Source, side: Side, frame: Frame, payloads: FramePayloadReader) -> None:
@@ -43,6 +58,8 @@ class FrameReader(Reader):
         self.in_payload = False
         self.remaining = 0
         self.base = -1
+        self.chains: Chains | None = None
+        self.lost: int = 0
         frame.sender = side
 
     def data(self, start: cython.Py_ssize_t, stop: cython.Py_ssize_t) -> None:
@@ -54,7 +71,7 @@ class FrameReader(Reader):
         if self.base < 0:
             self.base = self.source.offset
         if self.side.broken:
-            self.side.unread_bytes += stop - start
+            self._search(start, stop)
             return
         while at < stop:
             if not self.in_payload:
@@ -148,27 +165,73 @@ class FrameReader(Reader):
         side.frame_bytes += frame.header_size + frame.captured
         self.payloads.complete()
         side.last_frame = packet.time
+        side.uncertain = False
+        if side.may_hide_close and frame.opcode < 8:
+            side.may_hide_close = False
 
     def gap(self, size: cython.longlong, cut: cython.bint) -> None:
         if self.base < 0:
             self.base = self.source.offset
         self.side.exact = False
         if self.side.broken:
-            return
-        if self.in_payload and self.remaining >= size:
+            self._miss(size, cut)
+        elif self.in_payload and self.remaining >= size:
             self.payloads.missing(size)
             self.remaining -= size
             if self.remaining == 0:
                 self._complete(self.source.offset + size)
         else:
-            self._give_up()
+            self._lose_track(size)
 
-    def _give_up(self) -> None:
-        self.side.broken = True
-        self._account_unfinished()
-        self.payloads.give_up()
-        self.in_payload = False
+    def _lose_track(self, size: cython.longlong) -> None:
+        """A hole of `size` bytes (0: nobody knows how many) goes beyond the frame in hand: what follows may be the
+        middle of another one. A frame of which only payload is missing is complete."""
+        side: Side = self.side
+        passed: cython.longlong = 0
+        if self.in_payload:
+            passed = self.remaining
+            self.payloads.missing(passed)
+            self._complete(self.source.offset + passed)
+        self.lost = size - passed + self.header_held
+        side.frame_bytes += self.header_held
         self.header_held = 0
+        self.payloads.give_up()
+        side.broken = True
+        side.uncertain = True
+        _distrust_pings(side)
+        _distrust_pings(side.peer)
+        self.chains = Chains(1 if side.is_client else 0, side.deflate)
+        if size == 0 or self.lost >= SMALLEST_CLOSE[side.is_client]:
+            side.may_hide_close = True
+
+    def _search(self, start: cython.Py_ssize_t, stop: cython.Py_ssize_t) -> None:
+        """Look for frames in bytes after a hole."""
+        chains: Chains = self.chains  # type: ignore[assignment]  # there while the side is broken
+        moment: Moment = Moment(self.packet, self.side.half)
+        self.side.unread_bytes += chains.add(self.packet.data, start, stop, self.source.offset, moment)
+        if chains.look(False):
+            self._resume()
+
+    def _miss(self, size: cython.longlong, cut: cython.bint) -> None:
+        """Another hole before frames were found again. Where it is too large to be kept, all before it is given up."""
+        chains: Chains = self.chains  # type: ignore[assignment]
+        self.side.unread_bytes += chains.missing(size, self.source.offset, cut)
+        self.side.may_hide_close = True
+
+    def _resume(self) -> None:
+        """Read on where a chain was found to begin."""
+        chains: Chains = self.chains  # type: ignore[assignment]
+        side: Side = self.side
+        side.broken = False
+        if side.frames or self.lost:  # else the capture began within a frame
+            side.resyncs += 1
+            side.weak_resyncs += not chains.borne_out
+        side.unread_bytes += chains.before()
+        if self.lost + chains.begins >= SMALLEST_CLOSE[side.is_client]:
+            side.may_hide_close = True
+        self.chains = None
+        for piece in chains.rest():
+            chains.replay(piece, self.packet, self.source, side.half)
 
     def _account_unfinished(self) -> None:
         """Bytes of a frame that never became complete: read all the same."""
@@ -177,15 +240,26 @@ class FrameReader(Reader):
             self.side.frame_bytes += self.frame_in_hand.header_size + self.frame_in_hand.captured
 
     def end(self, how: cython.int) -> None:
-        connection = self.side.connection
-        if how != END_RST and not self.side.broken:  # what an RST overtook may still come
-            self._account_unfinished()
-            self.payloads.give_up()
-            self.in_payload = False
-            self.header_held = 0
+        if how != END_RST:  # what an RST overtook may still come
+            if self.side.broken and self.chains is not None and self.chains.look(True):
+                self._resume()
+            self._finish()
+        if how != END_CAPTURE:
+            self.side.connection.begin_ending(self.packet.time)
         if how == END_FIN:
             self.source.reader = None  # nothing is read after a FIN, and the flow may be kept for a while
-        if how != 0 and connection.ending == NO_TIME:
-            connection.ending = self.packet.time
-            connection.ending_last_client = connection.client.last_frame
-            connection.ending_last_server = connection.server.last_frame
+
+    def _finish(self) -> None:
+        """No byte comes any more: what is under way stays incomplete."""
+        if self.chains is not None:
+            self.side.unread_bytes += self.chains.forget()
+        self._account_unfinished()
+        self.payloads.give_up()
+        self.in_payload = False
+        self.header_held = 0
+
+
+def _distrust_pings(side: Side) -> None:
+    """The next Pong may answer a Ping that is missing, or the answer itself may be: no time between them is known."""
+    if side.outstanding_pings:
+        side.outstanding_pings = [(NO_TIME, payload) for _, payload in side.outstanding_pings]

@@ -67,3 +67,9 @@ SYN_PACKET_BYTES = 200
 
 CONTROL_PAYLOAD = 64 << 10
 """Bytes of one control frame's payload that are kept; RFC 6455 5.5 allows 125."""
+
+SEARCHED_BYTES = 256 << 10
+"""Bytes of one direction kept after a hole until frames are found again: a chain of the larger usual frames fits."""
+
+MIDSTREAM_BYTES = 64 << 10
+"""Bytes of each direction of a connection that began before the capture in which a WebSocket is looked for."""

@@ -26,4 +26,5 @@ cdef class MessageReader(FramePayloadReader):
     cdef object _complete_message(self)
     cdef object _abandon_message(self)
 
+cdef long long WRAP, HALF_WRAP
 cdef int CONTINUATION, TEXT, BINARY, CLOSE, PING, PONG, IGNORED, DATA

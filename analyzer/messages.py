@@ -31,6 +31,7 @@ if TYPE_CHECKING:
 CONTINUATION, TEXT, BINARY, CLOSE, PING, PONG = 0, 1, 2, 8, 9, 10
 IGNORED, DATA = -1, 100  # what becomes of a payload, beside the control opcodes
 
+WRAP, HALF_WRAP = 1 << 32, 1 << 31  # of sequence numbers (RFC 9293 3.4)
 WINDOW = 32768  # bytes that DEFLATE may refer back to (RFC 1951)
 TAIL = b"\x00\x00\xff\xff"
 """What a sender removes from the end of every compressed message (RFC 7692 7.2.1)."""
@@ -243,14 +244,12 @@ class MessageReader(FramePayloadReader):
         if not self.whole or chunks is None or self.body > self.compressed_limit:
             self._lose_context()
             return MISSING
-        if self.inflater is False:
-            return MISSING
         if self.inflater is None or not self.side.takeover:
             self.inflater = zlib.decompressobj(-15)
         try:
             text = self.inflater.decompress(b"".join(chunks) + TAIL, self.inflated_limit)
         except zlib.error:
-            self.message.valid = 0
+            self.message.valid = -1 if self.side.context_lost else 0
             self._lose_context()
             return MISSING
         if self.inflater.eof:  # a block with BFINAL set ended the stream; the next message needs a new one
@@ -264,8 +263,11 @@ class MessageReader(FramePayloadReader):
         return len(text)
 
     def _lose_context(self) -> None:
-        """What later messages refer back to is not known; without context takeover each begins anew."""
-        self.inflater = False if self.side.takeover else None
+        """What later messages may refer back to is not known: those that refer to nothing before themselves, or before
+        others that were inflated since, can still be inflated. DEFLATE itself notices the rest (RFC 1951 2: no distance
+        goes beyond what there is)."""
+        self.inflater = None
+        self.side.context_lost = self.side.takeover
 
     def _abandon_message(self) -> None:
         """The message under way never became complete."""
@@ -289,6 +291,8 @@ class MessageReader(FramePayloadReader):
             if self.kind == DATA and self.frame.length > self.position and self.position >= 0:
                 self._count_declared()
             self._abandon_message()
+        if self.side.deflate:
+            self._lose_context()
         self.kind = IGNORED
 
     def _count_declared(self) -> None:
@@ -318,19 +322,20 @@ class MessageReader(FramePayloadReader):
             theirs = peer.half
             close.after_peer_fin = theirs.finished
             close.after_peer_reset = theirs.was_reset
-            if peer.closes and half.acknowledges:
-                begin = (theirs.next + peer.closes[0].begin - theirs.offset) & 0xFFFFFFFF
-                beyond = (half.acknowledgment - begin) & 0xFFFFFFFF
-                close.peer_close_acknowledged = 0 < beyond < 1 << 31
+            if half.acknowledges and theirs.known:
+                beyond: cython.longlong = half.acknowledgment
+                beyond -= theirs.next
+                if beyond >= HALF_WRAP:
+                    beyond -= WRAP
+                elif beyond < -HALF_WRAP:
+                    beyond += WRAP
+                close.acknowledged = theirs.offset + beyond
         if side.closes is None:
             side.closes = []
         if len(side.closes) < limits.CLOSES_KEPT:
             side.closes.append(close)
             self.observer.close(close)
-        if connection.ending == NO_TIME:
-            connection.ending = frame.time
-            connection.ending_last_client = connection.client.last_frame
-            connection.ending_last_server = connection.server.last_frame
+        connection.begin_ending(frame.time)
 
     def _complete_ping(self) -> None:
         side = self.side

@@ -10,9 +10,9 @@ cdef class Outcome:
     cdef readonly int client_port, server_port, clean
     cdef readonly long long start, end, duration
     cdef readonly long long client_code, server_code, client_close, server_close, client_saw, server_saw
-    cdef readonly str transport, client_reason, server_reason, close_initiator, transport_end, transport_end_by, outcome
+    cdef readonly str transport, client_reason, server_reason, close_initiator, transport_end, transport_end_by, outcome, resync_confidence
     cdef readonly long long close_latency, idle_before_end, client_idle, server_idle
-    cdef readonly long long unanswered_pings, ping_rtt_median, ping_rtt_max, retransmissions, lost_bytes
+    cdef readonly long long unanswered_pings, ping_rtt_median, ping_rtt_max, retransmissions, lost_bytes, resyncs
 
 cpdef Outcome conclude(Connection connection)
 
@@ -21,6 +21,8 @@ cdef int END_CAPTURE
 cdef long long NO_STATUS, ABNORMAL, WRAP, HALF_WRAP, PATIENCE, PATIENCE_MOST
 
 cdef bint _not_captured(Side side)
+cdef bint _acknowledges(Close later, Close earlier)
+cdef bint _ending_uncertain(Connection connection)
 cdef bint _may_hide_close(Side side)
 cdef bint _may_hide_answer(Connection connection)
 cdef bint _may_hide_end(Outcome outcome)

@@ -55,6 +55,8 @@ class Outcome:
         self.client_code = self.server_code = self.client_saw = self.server_saw = MISSING
         self.unanswered_pings = self.ping_rtt_median = self.ping_rtt_max = MISSING
         self.retransmissions = self.lost_bytes = MISSING
+        self.resyncs = 0
+        self.resync_confidence: str | None = None
         self.client_reason: str | None = None
         self.server_reason: str | None = None
         self.close_initiator: str | None = None
@@ -119,7 +121,7 @@ def _not_captured(side: Side) -> cython.bint:
 
 def _may_hide_close(side: Side) -> cython.bint:
     """A Close of this side may be among bytes that the capture lacks."""
-    return side.broken or _not_captured(side)
+    return side.broken or side.may_hide_close or _not_captured(side)
 
 
 def _may_hide_answer(connection: Connection) -> cython.bint:
@@ -184,9 +186,14 @@ def _was_received(close: Close, answer: Close | None, receiver: Side) -> cython.
     """The Close reached the receiver: acknowledged, answered, or nothing of the receiver is there to deny it."""
     if _not_captured(receiver):
         return True
-    if answer is not None and answer.peer_close_acknowledged:
+    if answer is not None and _acknowledges(answer, close):
         return True
     return _acknowledged(receiver.half, close.sender.half) >= close.end
+
+
+def _acknowledges(later: Close, earlier: Close) -> cython.bint:
+    """The sender of the later Close had by then acknowledged the start of the earlier one."""
+    return later.acknowledged > earlier.begin
 
 
 def _saw(outcome: Outcome, receiver: Side) -> cython.longlong:
@@ -240,8 +247,8 @@ def _initiator(outcome: Outcome) -> str | None:
     server: Close | None = outcome.server_first_close
     if client is not None and server is not None:
         if _is_earlier(client, server):
-            return "client" if server.peer_close_acknowledged else "both"
-        return "server" if client.peer_close_acknowledged else "both"
+            return "client" if _acknowledges(server, client) else "both"
+        return "server" if _acknowledges(client, server) else "both"
     if client is not None and not _may_hide_close(outcome.server):
         return "client"
     if server is not None and not _may_hide_close(outcome.client):
@@ -277,15 +284,22 @@ def _difference(later: cython.longlong, earlier: cython.longlong) -> cython.long
 def _idle(connection: Connection, side: Side) -> cython.longlong:
     """Silence of one side before the first event of the ending, since its last frame or the opening."""
     last: cython.longlong = connection.ending_last_client if side.is_client else connection.ending_last_server
-    if _may_hide_close(side):
+    if _ending_uncertain(connection):
         return NO_TIME
     return _difference(connection.ending, connection.opened if last == NO_TIME else last)
+
+
+def _ending_uncertain(connection: Connection) -> cython.bint:
+    """Missing bytes may hold the first event of the ending, or the last frame before it."""
+    if connection.ending_uncertain_client or connection.ending_uncertain_server:
+        return True
+    return _may_hide_close(connection.client) or _may_hide_close(connection.server)
 
 
 def _idle_before_end(connection: Connection) -> cython.longlong:
     """Silence of both sides before the first event of the ending; NO_TIME where either's is not known."""
     last: cython.longlong = max(connection.ending_last_client, connection.ending_last_server)
-    if _may_hide_close(connection.client) or _may_hide_close(connection.server):
+    if _ending_uncertain(connection):
         return NO_TIME
     return _difference(connection.ending, connection.opened if last == NO_TIME else last)
 
@@ -363,9 +377,11 @@ def _unanswered(side: Side, judged_until: cython.longlong) -> cython.longlong:
     count: cython.longlong = side.unanswered_pings
     close: Close | None = _first_close(side.peer)
     time: cython.longlong
+    if side.broken or side.resyncs:
+        return MISSING
     if not side.outstanding_pings:
         return count
-    if _may_hide_close(side.peer):
+    if side.peer.broken or side.peer.resyncs or _not_captured(side.peer):
         return MISSING
     for time, _ in side.outstanding_pings:
         if time == NO_TIME:
@@ -376,9 +392,15 @@ def _unanswered(side: Side, judged_until: cython.longlong) -> cython.longlong:
 
 
 def _repairs(outcome: Outcome) -> None:
-    """Retransmissions, and bytes acknowledged but never captured; MISSING where a direction was not captured."""
+    """Retransmissions, and bytes acknowledged but never captured; MISSING where a direction was not captured. How often
+    frames were found again after missing bytes, and how surely."""
+    client: Side = outcome.client
+    server: Side = outcome.server
     flow: Flow = outcome.flow
     outcome.retransmissions = outcome.lost_bytes = MISSING
     if flow.low.packets and flow.high.packets:
         outcome.retransmissions = flow.low.retransmissions + flow.high.retransmissions
         outcome.lost_bytes = flow.low.lost_bytes + flow.high.lost_bytes
+    outcome.resyncs = client.resyncs + server.resyncs
+    if outcome.resyncs:
+        outcome.resync_confidence = "low" if client.weak_resyncs or server.weak_resyncs else "high"

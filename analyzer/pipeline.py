@@ -33,13 +33,15 @@ Progress = Callable[[int, int | None], None]
 class Options:
     """What of the captures is read, and how.
 
-    since, until: nanoseconds since 1970 UTC, both inclusive; points: "merge", "separate" or None to tell by the files.
+    since, until: nanoseconds since 1970 UTC, both inclusive; points: "merge", "separate" or None to tell by the files;
+    websocket_ports: servers' ports where what begins as no other protocol is WebSocket frames.
     """
 
     since: int | None = None
     until: int | None = None
     points: str | None = None
     progress: Progress | None = None
+    websocket_ports: frozenset[int] = frozenset()
 
 
 @dataclass
@@ -71,7 +73,7 @@ class Pipeline:
         self.account = Account()
         self.connections = 0
         self.bytes = ByteLedger()
-        self.openings = Openings(self.packet, self._accept, self._recognised)
+        self.openings = Openings(self.packet, self._accept, self._recognised, options.websocket_ports)
         seed = int.from_bytes(os.urandom(4), "big")
         self.streams = Streams(self.packet, self.segment, self.openings, self._finished, seed)
         self.packets = Packets(self.packet, self.segment, self.streams, unwrap, Fragments())

@@ -47,6 +47,13 @@ cdef class Half(Source):
     cdef public long long fin_time, reset_time
     cdef public long long hole_packet, hole_time
 
+cdef class Moment:
+    cdef public long long time, number
+    cdef public int file
+    cdef public bint acknowledges, peer_finished, peer_reset
+    cdef public unsigned int acknowledgment
+    cpdef object recall(self, Packet packet, Half half, bint with_packet)
+
 cdef class Flow:
     cdef public Half low, high
     cdef public long long packets, last_time, last_packet
@@ -68,12 +75,12 @@ cdef class Close:
     cdef public Side sender
     cdef public long long code
     cdef public bytes reason
-    cdef public long long time, packet, begin, end, size
+    cdef public long long time, packet, begin, end, size, acknowledged
     cdef public int file
-    cdef public bint cut, peer_close_acknowledged, after_peer_fin, after_peer_reset
+    cdef public bint cut, after_peer_fin, after_peer_reset
 
 cdef class Side:
-    cdef public bint broken, deflate
+    cdef public bint broken, deflate, may_hide_close, uncertain, context_lost
     cdef public long long frames, wire_bytes, frame_bytes, last_frame, messages, bytes, largest
     cdef public Connection connection
     cdef public Side peer
@@ -81,8 +88,9 @@ cdef class Side:
     cdef public Half half
     cdef public bint is_client, exact, takeover
     cdef public int window_bits
-    cdef public long long pings, unanswered_pings, unread_bytes, over_limit_bytes
+    cdef public long long pings, unanswered_pings, unread_bytes, over_limit_bytes, resyncs, weak_resyncs
     cdef public list closes, outstanding_pings, round_trips
+    cpdef bint has_bytes_to_come(self)
 
 cdef class Connection:
     cdef public long long number
@@ -94,9 +102,11 @@ cdef class Connection:
     cdef public long long opened, recognised
     cdef public long long handshake_bytes_client, handshake_bytes_server
     cdef public long long ending, ending_last_client, ending_last_server
+    cdef public bint ending_uncertain_client, ending_uncertain_server
     cdef public int end_how
     cdef public Side end_by
     cdef public long long end_time
+    cpdef object begin_ending(self, long long time)
 
 cdef class Frame:
     cdef public Side sender

@@ -154,6 +154,31 @@ class Half(Source):
         self.hole_time: cython.longlong = NO_TIME
 
 
+class Moment:
+    """What was so when a packet came, for its bytes that are read later: time, packet and file; what its sender had
+    acknowledged; whether the peer's FIN or RST had come."""
+
+    def __init__(self, packet: Packet, half: Half) -> None:
+        self.time: cython.longlong = packet.time
+        self.number: cython.longlong = packet.number
+        self.file: cython.int = packet.file
+        self.acknowledges: cython.bint = half.acknowledges
+        self.acknowledgment: cython.uint = half.acknowledgment
+        self.peer_finished: cython.bint = half.peer.finished
+        self.peer_reset: cython.bint = half.peer.was_reset
+
+    def recall(self, packet: Packet, half: Half, with_packet: cython.bint) -> None:
+        """Make it so again; with_packet: the packet's part too."""
+        if with_packet:
+            packet.time = self.time
+            packet.number = self.number
+            packet.file = self.file
+        half.acknowledges = self.acknowledges
+        half.acknowledgment = self.acknowledgment
+        half.peer.finished = self.peer_finished
+        half.peer.was_reset = self.peer_reset
+
+
 class Flow:
     """One TCP connection. Of its two ends the one with the smaller (address, port) is `low`.
 
@@ -205,7 +230,8 @@ class Close:
     code: 0 when the body was empty, MISSING when its bytes were not captured or the body was one byte long;
     reason: the bytes after the code, as sent; size: the declared body length; cut: part of the body was not captured.
     begin, end: TCP stream offsets of its first byte and of the byte after its last one.
-    peer_close_acknowledged: the sender's segments had by then acknowledged the start of the peer's first Close.
+    acknowledged: stream offset up to which the sender's segments had by then acknowledged the peer's bytes, MISSING
+    if none did.
     """
 
     def __init__(self, sender: Side) -> None:
@@ -219,7 +245,7 @@ class Close:
         self.size: cython.longlong = 0
         self.file: cython.int = 0
         self.cut: cython.bint = False
-        self.peer_close_acknowledged: cython.bint = False
+        self.acknowledged: cython.longlong = MISSING
         self.after_peer_fin: cython.bint = False
         self.after_peer_reset: cython.bint = False
 
@@ -231,9 +257,13 @@ class Side:
     messages, inflated, the declared length for one that was cut off, MISSING without a message.
     last_frame: time of the last frame. outstanding_pings: (time, payload) not yet answered by the peer;
     round_trips: nanoseconds, one per answered Ping.
-    exact: nothing of this side's frames is missing; broken: frame parsing ended at a gap.
+    exact: nothing of this side's frames is missing; broken: after a gap, frames are not found again (yet).
+    may_hide_close: among bytes that are missing there may be a Close, and no later data frame (RFC 6455 5.5.1) denies
+    it; uncertain: bytes are missing between the last frame read and what is read next.
+    resyncs: how often frames were found again after a gap; weak_resyncs: by the end of the stream alone.
     frame_bytes: headers and payloads read; unread_bytes: after a gap, not read as frames.
-    deflate: permessage-deflate was agreed; takeover: this side keeps its context (RFC 7692 7.1.1).
+    deflate: permessage-deflate was agreed; takeover: this side keeps its context (RFC 7692 7.1.1); context_lost: what
+    its messages refer back to is not all in the capture.
     """
 
     def __init__(self, connection: Connection, is_client: cython.bint) -> None:
@@ -255,12 +285,21 @@ class Side:
         self.over_limit_bytes: cython.longlong = 0
         self.exact: cython.bint = True
         self.broken: cython.bint = False
+        self.may_hide_close: cython.bint = False
+        self.uncertain: cython.bint = False
+        self.resyncs: cython.longlong = 0
+        self.weak_resyncs: cython.longlong = 0
         self.closes: list[Close] | None = None
         self.outstanding_pings: list[tuple[int, bytes]] | None = None
         self.round_trips: list[int] | None = None
         self.deflate: cython.bint = False
         self.takeover: cython.bint = True
+        self.context_lost: cython.bint = False
         self.window_bits: cython.int = 15
+
+    def has_bytes_to_come(self) -> cython.bint:
+        """Bytes after its last frame are missing, or stand behind a hole."""
+        return self.uncertain or (self.half is not None and self.half.held is not None)
 
 
 class Connection:
@@ -269,6 +308,7 @@ class Connection:
     number: its row; recognised: the packet time at which it became certain. opening: handshake, midstream, refused,
     unanswered, encrypted. host ... offered_extensions: None where the handshake did not tell.
     ending: time of the first event of its end (Close, FIN, RST, ...), with each side's last frame before it.
+    ending_uncertain_client, ending_uncertain_server: that last frame is not known, bytes are missing after it.
     """
 
     def __init__(self) -> None:
@@ -299,9 +339,21 @@ class Connection:
         self.ending: cython.longlong = NO_TIME
         self.ending_last_client: cython.longlong = NO_TIME
         self.ending_last_server: cython.longlong = NO_TIME
+        self.ending_uncertain_client: cython.bint = False
+        self.ending_uncertain_server: cython.bint = False
         self.end_how: cython.int = END_CAPTURE
         self.end_by: Side | None = None
         self.end_time: cython.longlong = NO_TIME
+
+    def begin_ending(self, time: cython.longlong) -> None:
+        """Something that ends it has come; the first such event counts."""
+        if self.ending != NO_TIME:
+            return
+        self.ending = time
+        self.ending_last_client = self.client.last_frame
+        self.ending_last_server = self.server.last_frame
+        self.ending_uncertain_client = self.client.has_bytes_to_come()
+        self.ending_uncertain_server = self.server.has_bytes_to_come()
 
 
 class Frame:

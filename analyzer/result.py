@@ -40,6 +40,7 @@ def analyze(
     since: int | str | datetime | None = None,
     until: int | str | datetime | None = None,
     points: str | None = None,
+    websocket_ports: Iterable[int] = (),
     progress: Progress | None = None,
     chunk: Chunk | None = None,
 ) -> Result:
@@ -50,20 +51,28 @@ def analyze(
     tables: those to build in this pass, of connections, closes, frames, messages, ledger; any other is built on first
     access by reading the inputs again. since, until: packets outside are not read; nanoseconds since 1970 UTC, ISO 8601
     text or datetime, without a zone UTC. points: "merge" takes all files as one point of capture, "separate" each as
-    its own; None tells by what they hold. progress(bytes read, bytes in all or None). chunk(table, DataFrame) is given
+    its own; None tells by what they hold. websocket_ports: TCP ports of servers whose connections are WebSockets even
+    where no handshake is in the capture (others are recognised by their frames). progress(bytes read, bytes in all or None). chunk(table, DataFrame) is given
     frames, messages and closes in pieces as they are seen; they are then not kept.
 
-    Raises CannotRead when no input can be read, ValueError for an unknown table or time.
+    Raises CannotRead when no input can be read, ValueError for an unknown table, time or port.
     """
     from analyzer.schema import TABLES
 
     asked = frozenset(tables)
     if unknown := sorted(asked - set(TABLES)):
         raise ValueError(f"no table called {unknown[0]!r}; there are {', '.join(TABLES)}")
-    options = Options(_nanoseconds(since), _nanoseconds(until), points, progress)
+    options = Options(_nanoseconds(since), _nanoseconds(until), points, progress, _ports(websocket_ports))
     result = Result(resolve(inputs), options)
     result._read(asked | {"ledger"}, chunk)
     return result
+
+
+def _ports(ports: Iterable[int]) -> frozenset[int]:
+    found = frozenset(ports)
+    if wrong := sorted(port for port in found if not 0 < port < 65536):
+        raise ValueError(f"{wrong[0]} is no TCP port")
+    return found
 
 
 def _nanoseconds(time: int | str | datetime | None) -> int | None:

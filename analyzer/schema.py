@@ -278,6 +278,7 @@ CONNECTIONS = (
     Column("clean", BOOLEAN, "True for clean, False for unanswered-close and dropped", "clean"),
     Column("retransmissions", INTEGER, "TCP segments sent again, both directions", "retransmissions"),
     Column("lost_bytes", INTEGER, "bytes acknowledged but never captured, both directions", "lost_bytes"),
+    Column("resyncs", INTEGER, "times that frames were found again after missing bytes, both directions", "resyncs"),
     Column("complete", BOOLEAN, "seen from the SYN to the end with no byte missing", "complete"),
     Column(
         "client_basis",
@@ -299,6 +300,14 @@ CONNECTIONS = (
     Column("last_packet", INTEGER, "number of its last packet, within last_file", "flow.last_packet"),
     Column("first_file", CATEGORY, "file of its first packet, when there are several", "flow.first_file"),
     Column("last_file", CATEGORY, "file of its last packet, when there are several", "flow.last_file"),
+    Column(
+        "resync_confidence",
+        CATEGORY,
+        "how sure the least sure resync is: high (at least three frames in a row show it), low (fewer, which end where "
+        "the stream does); missing without one",
+        "resync_confidence",
+        values=words("high", "low"),
+    ),
 )
 
 
@@ -390,7 +399,7 @@ LEDGER_MEANINGS = {
     ("byte", "after the end"): "sent after the sender's own FIN",
     ("byte", "unaccounted"): "in no other cell: a defect of wsclose, please report it",
     ("byte", "conflicting"): "of the duplicates those that differ from the copy kept; in no sum",
-    ("byte", "skipped"): "captured after missing bytes, where frames could not be told any more",
+    ("byte", "skipped"): "captured after missing bytes, before frames were found again",
     ("byte", "truncated record"): "of the record in which a file ends, not read as a packet; in no sum",
     ("byte", "lost"): "acknowledged by the other side, never captured; in no sum",
     ("byte", "cut by snaplen"): "on the wire, cut off by the snapshot length; in no sum",

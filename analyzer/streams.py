@@ -22,6 +22,7 @@ from analyzer.records import (
     NO_TIME,
     Flow,
     Half,
+    Moment,
     Packet,
     Reader,
     Segment,
@@ -335,20 +336,20 @@ class Streams(SegmentReader):
             return
         self._take(half, start, stop, length)
         if half.held is not None:
-            self._release(half)
+            self._release(half, False)
 
     def _hold_rest(self, half: Half, start: int, stop: int, length: int) -> None:
         """Take bytes that are next in order up to what is held; the first copy of what is held stays."""
         room = half.held.first() - half.offset
         middle = min(start + room, stop)
         duplicate, conflicting = half.held.add(
-            half.offset + room, length - room, bytes(self.packet.data[middle:stop])
+            half.offset + room, length - room, bytes(self.packet.data[middle:stop]), Moment(self.packet, half)
         )
         half.duplicate_bytes += duplicate
         half.conflicting_bytes += conflicting
         half.retransmissions += duplicate > 0
         self._take(half, start, middle, room)
-        self._release(half)
+        self._release(half, False)
 
     def _take(
         self, half: Half, start: cython.Py_ssize_t, stop: cython.Py_ssize_t, length: cython.longlong
@@ -414,17 +415,18 @@ class Streams(SegmentReader):
         if half.held is None:
             half.held = Assembler()
             half.hole_packet = 0
-        duplicate, conflicting = half.held.add(half.offset + ahead, length, data)
+        duplicate, conflicting = half.held.add(half.offset + ahead, length, data, Moment(self.packet, half))
         half.duplicate_bytes += duplicate
         half.conflicting_bytes += conflicting
         half.retransmissions += duplicate > 0
         if half.held.cost() > self.held_limit:
             self._lose(half)
 
-    def _release(self, half: Half) -> None:
-        """Hand on what was held and is in order now."""
+    def _release(self, half: Half, lost: bool) -> None:
+        """Hand on what was held and is in order now; lost: because the hole was given up, so at its own time."""
         held = half.held
         while held and held.first() <= half.offset:
+            moment = held.tag()
             offset, length, data = held.pop()
             before = half.offset - offset
             if before >= length:
@@ -432,12 +434,14 @@ class Streams(SegmentReader):
                 continue
             again = min(before, len(data))
             half.duplicate_bytes += again
-            current = self.packet.data
+            current, now = self.packet.data, Moment(self.packet, half)
             self.packet.data = data
+            moment.recall(self.packet, half, lost)
             try:
                 self._take(half, again, len(data), length - before)
             finally:
                 self.packet.data = current
+                now.recall(self.packet, half, True)
         half.hole_packet = 0
         if not held:
             half.held = None
@@ -447,8 +451,11 @@ class Streams(SegmentReader):
         size = half.held.first() - half.offset
         half.lost_bytes += size
         half.next = advance(half.next, size)
+        now = Moment(self.packet, half)
+        half.held.tag().recall(self.packet, half, True)
         self._hand_gap(half, size, False)
-        self._release(half)
+        now.recall(self.packet, half, True)
+        self._release(half, True)
 
     def _watch_hole(self, flow: Flow, half: Half) -> None:
         """A hole that the peer acknowledged is lost after some more packets or some time (limits)."""

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Any
 
-from analyzer.records import END_CAPTURE, END_FIN, END_RST, Close, Connection, Flow, Side
+from analyzer.records import END_CAPTURE, END_FIN, END_RST, MISSING, Close, Connection, Flow, Side
 
 SECOND = 1_000_000_000
 START = 1_700_000_000 * SECOND
@@ -88,7 +88,7 @@ class Talk:
         close.code = int.from_bytes(body[:2], "big") if len(body) > 1 else -1 if body else 0
         close.reason = body[2:]
         close.time, close.packet = self.time, self.packet
-        close.peer_close_acknowledged = bool(theirs.closes) and not unacknowledged
+        close.acknowledged = theirs.half.offset if theirs.closes and not unacknowledged else MISSING
         close.after_peer_fin = theirs.half.finished
         close.after_peer_reset = theirs.half.was_reset
         for name, value in fields.items():

@@ -63,7 +63,7 @@ def test_a_hole_inside_a_payload_is_carried_over_by_the_length():
 
 
 @pytest.mark.parametrize("before", [0, 1, 3, 20])
-def test_a_hole_over_a_frame_boundary_ends_the_reading_and_is_said(before):
+def test_after_a_hole_over_a_frame_boundary_the_end_of_a_frame_is_no_frame(before):
     talk = Talk()
     whole = frame(TEXT, b"x" * 30) + frame(CLOSE, b"\x03\xe8")
     talk.say("server", whole[:before])
@@ -71,7 +71,7 @@ def test_a_hole_over_a_frame_boundary_ends_the_reading_and_is_said(before):
     talk.say("server", whole[33:])
     talk.end()
     assert talk.server.broken and not talk.server.exact
-    assert talk.seen.closes == [] and talk.server.messages == 0
+    assert talk.seen.closes == [] and talk.server.messages == (before >= 2)
     assert talk.server.unread_bytes == len(whole) - 33
     assert talk.server.frame_bytes == before
 

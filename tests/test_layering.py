@@ -12,7 +12,12 @@ import pytest
 
 GROUND = {"analyzer", "records", "limits", "problems"}
 STAGES = {"capture", "packets", "streams", "upgrade", "frames", "messages", "outcome"}
-HELPER_OF = {"assembler": "streams", "flow_table": "streams"}  # an algorithm of one stage, in a file of its own
+HELPERS_OF = {
+    "streams": {"assembler", "flow_table"},
+    "frames": {"chains"},
+    "upgrade": {"chains"},
+}
+HELPERS = set().union(*HELPERS_OF.values())  # algorithms of stages, in files of their own
 RARE_PATHS = {"fragments", "encapsulations"}  # put beside the packet stage by the pipeline
 ORDERS_THE_STAGES = {"pipeline"}
 KNOWS_ONE_STAGE = {
@@ -75,9 +80,8 @@ def modules(package: Path) -> dict[str, ast.Module]:
 def test_a_stage_imports_only_the_shared_ground_and_its_own_folder(modules: dict[str, ast.Module]) -> None:
     for name, module in modules.items():
         part = name.split(".")[0]
-        if part in STAGES | RARE_PATHS | HELPER_OF.keys():
-            helpers = {helper for helper, stage in HELPER_OF.items() if stage == part}
-            assert _parts_used(module) <= GROUND | {part} | helpers, name
+        if part in STAGES | RARE_PATHS | HELPERS:
+            assert _parts_used(module) <= GROUND | {part} | HELPERS_OF.get(part, set()), name
 
 
 def test_the_shared_ground_imports_nothing_above_it(modules: dict[str, ast.Module]) -> None:
@@ -95,7 +99,7 @@ def test_only_the_pipeline_knows_the_order_of_the_stages(modules: dict[str, ast.
 
 def test_a_stage_opens_no_files_reads_no_clock_and_prints_nothing(modules: dict[str, ast.Module]) -> None:
     for name, module in modules.items():
-        if name.split(".")[0] in STAGES | RARE_PATHS | HELPER_OF.keys():
+        if name.split(".")[0] in STAGES | RARE_PATHS | HELPERS:
             called = {node.func.id for node in ast.walk(module) if isinstance(node, ast.Call) and _named(node.func)}
             assert not called & SILENT, name
             assert not _libraries(module, top=False) & CLOCKS, name

@@ -58,6 +58,7 @@ class Conversation:
     def __init__(self, step: int = 0) -> None:
         self.packet = Packet()
         self.flow = Flow()
+        self.flow.low.syn = self.flow.high.syn = True
         self.rows: list[Connection] = []
         self.accepted: list[Connection] = []
         self.openings = Openings(self.packet, self.accept, self.rows.append)

@@ -12,9 +12,12 @@ cdef class Openings:
     cdef public Packet packet
     cdef public object accept, recognised
     cdef public dict kinds
+    cdef public frozenset ports
     cdef FieldLines field_lines
     cpdef bint begin(self, Flow flow, Source low, Source high, Py_ssize_t start, Py_ssize_t stop)
     cpdef object count(self, str kind)
+    cpdef bint begin_frames(self, Flow flow, Source low, Source high, bytes text)
+    cpdef Opening read_http(self, Flow flow, Source low, Source high)
 
 cdef class Opening(Exchange):
     cdef public Flow flow

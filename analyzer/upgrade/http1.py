@@ -11,7 +11,7 @@ from collections.abc import Callable
 from typing import TYPE_CHECKING, Any
 
 from analyzer.records import Connection, Flow, Packet, Source
-from analyzer.upgrade import headers
+from analyzer.upgrade import headers, midstream
 from analyzer.upgrade.directions import Direction, Exchange
 from analyzer.upgrade.heads import (
     ANSWER,
@@ -23,11 +23,13 @@ from analyzer.upgrade.heads import (
     KIND_NAMES,
     LENGTH,
     ORIGIN,
+    OTHER,
     PROTOCOL,
     PROXY_HEADER_1,
     REQUEST,
     SOCKS_5,
     TLS,
+    UNDECIDED,
     UPGRADE,
     USER_AGENT,
     X_FORWARDED_FOR,
@@ -49,15 +51,21 @@ NO_LENGTH, IN_CHUNKS = headers.UNTIL_CLOSE, headers.CHUNKED
 class Openings:
     """The upgrade stage. kinds: flows (and tunnels in them) by what their first bytes were, for the summary.
 
+    ports: servers' ports where everything that begins as no other protocol is a WebSocket.
     accept(connection): puts frame readers in place on both sources; recognised(connection): gives it its number.
     """
 
     def __init__(
-        self, packet: Packet, accept: Callable[[Connection], object], recognised: Callable[[Connection], object]
+        self,
+        packet: Packet,
+        accept: Callable[[Connection], object],
+        recognised: Callable[[Connection], object],
+        ports: frozenset[int] = frozenset(),
     ) -> None:
         self.packet = packet
         self.accept = accept
         self.recognised = recognised
+        self.ports = ports
         self.kinds: dict[str, int] = {}
         self.field_lines = FieldLines()
 
@@ -71,12 +79,37 @@ class Openings:
         limit: cython.Py_ssize_t = min(stop, start + FIRST_LOOK)
         if start >= stop:
             return False
-        kind: cython.int = look(bytes(data[start:limit]))
+        text: bytes = bytes(data[start:limit])
+        kind: cython.int = look(text)
+        if kind == OTHER or kind == SOCKS_5 or kind == UNDECIDED or (kind == REQUEST and not midstream.is_http(text)):
+            if self.begin_frames(flow, low, high, text):
+                return True
         if kind >= TLS:
             self.count(KIND_NAMES[kind])
             return False
-        flow.opening = Opening(self, flow, low, high)
+        self.read_http(flow, low, high)
         return True
+
+    def begin_frames(self, flow: Flow, low: Source, high: Source, text: bytes) -> cython.bint:
+        """Is this a flow whose bytes may be frames though no handshake came? Their readers are then in place."""
+        forced: cython.bint = flow.low_port in self.ports or flow.high_port in self.ports
+        if forced:
+            watched: Any = midstream.Midstream(self, flow, low, high)
+            client_is_low: cython.bint = flow.low_port not in self.ports or flow.opener is flow.low
+            watched.force(watched.low if client_is_low else watched.high)
+        elif flow.low.syn and flow.high.syn and low.offset == 0 and high.offset == 0:
+            return False
+        elif midstream.is_tls_record(text):
+            return False
+        else:
+            midstream.Midstream(self, flow, low, high)
+        return True
+
+    def read_http(self, flow: Flow, low: Source, high: Source) -> Opening:
+        """Put readers of HTTP/1.1 in place."""
+        opening: Opening = Opening(self, flow, low, high)
+        flow.opening = opening
+        return opening
 
     def count(self, kind: str) -> None:
         """Count one more flow whose bytes were of a kind."""
