@@ -37,7 +37,7 @@ cdef class Half(Source):
     cdef public Half peer
     cdef public unsigned int next, acknowledgment
     cdef public bint known, acknowledges, finished
-    cdef public int time_to_live
+    cdef public int time_to_live, reset_time_to_live
     cdef public long long packets, captured_bytes, fin_offset
     cdef public object held
     cdef public bint syn, was_reset

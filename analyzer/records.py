@@ -118,6 +118,8 @@ class Half(Source):
     with another value, where both copies were at hand); skipped_bytes: passed over at the reader's wish;
     after_end_bytes: beyond its own FIN, read by nobody.
     lost_bytes: never captured; cut_bytes: cut off by the snapshot length.
+    time_to_live: of its first packet that was no RST, reset_time_to_live: of its first RST, -1 where there is none; two
+    that differ tell of an RST that somebody between the hosts sent in its name.
     held: the assembler of what stands beyond a hole, None if nothing does; hole_packet, hole_time: when the peer
     acknowledged past it.
     """
@@ -149,6 +151,7 @@ class Half(Source):
         self.reset_time: cython.longlong = NO_TIME
         self.fin_offset: cython.longlong = MISSING
         self.time_to_live: cython.int = -1
+        self.reset_time_to_live: cython.int = -1
         self.held: Any = None
         self.hole_packet: cython.longlong = 0
         self.hole_time: cython.longlong = NO_TIME

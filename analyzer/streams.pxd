@@ -12,7 +12,8 @@ cdef class Streams(SegmentReader):
     cdef unsigned int[::1] low_initial, high_initial, packets
     cdef long long[::1] start, first_packet
     cdef int[::1] first_file
-    cdef long long lost_after_packets, lost_after_time, linger, held_limit
+    cdef long long lost_after_packets, lost_after_time, linger, held_limit, held_in_all_limit, held_in_all
+    cdef dict holes
     cdef readonly long long websocket_packets, other_packets
     cpdef object segment(self)
     cdef bint _begins_anew(self, Flow flow, Half half)

@@ -139,6 +139,12 @@ class Midstream:
         self.high = Watcher(self, openings.packet, high, flow.high)
         flow.opening = self
 
+    def part(self) -> None:
+        """Let the directions go: in a ring they would wait for the garbage collector."""
+        for watcher in (self.low, self.high):
+            del watcher.midstream
+        del self.low, self.high
+
     def decide(self) -> None:
         """Is it a WebSocket, or can it be none?"""
         low, high = self.low, self.high
