@@ -12,6 +12,7 @@ from collections.abc import Callable, Iterable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 
+from analyzer import limits
 from analyzer.capture.reading import Captures
 from analyzer.encapsulations import unwrap
 from analyzer.extract import Extractor
@@ -72,6 +73,7 @@ class Pipeline:
         self.observer, self.tables, self.payloads = observer, tables, payloads
         self.account = Account()
         self.connections = 0
+        self.closes_left_out = False
         self.bytes = ByteLedger()
         self.openings = Openings(self.packet, self._accept, self._recognised, options.websocket_ports)
         seed = int.from_bytes(os.urandom(4), "big")
@@ -87,7 +89,7 @@ class Pipeline:
         account = self.account
         account.connections = self.connections
         account.packets, account.payload_bytes = self.captures.counts["packets"], self.bytes.captured
-        account.problems, account.errors = self.captures.problems, self.captures.errors
+        account.problems, account.errors = self.captures.problems + account.problems, self.captures.errors
         account.flow_kinds = dict(self.openings.kinds)
         if self.connections:
             account.ledger.update({("byte", kind): count for kind, count in self.bytes.counts().items()})
@@ -121,8 +123,17 @@ class Pipeline:
                 connection.end_by = _side_of(connection, flow.end_by)
                 connection.end_time = flow.end_time
             self.observer.connection(connection)
+            self._note_limits(connection, flow)
         self.bytes.add(flow)
         part(flow)
+
+    def _note_limits(self, connection: Connection, flow: Flow) -> None:
+        """Say, once, that not every Close of a side is a row."""
+        for side in (connection.client, connection.server):
+            if side.closes is not None and len(side.closes) >= limits.CLOSES_KEPT and not self.closes_left_out:
+                self.closes_left_out = True
+                what = f"connection {connection.number}: of a side's Close frames {limits.CLOSES_KEPT} are kept"
+                self.account.problems.append(Problem(self.captures.inputs[flow.first_file].name, what))
 
 
 @contextmanager

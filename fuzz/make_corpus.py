@@ -1,4 +1,7 @@
-"""Writes the seeds of the corpus: samples cut small. What a fuzzer found is added by hand, with a name that says what."""
+"""Writes the seeds of the corpus: samples cut small.
+
+What a fuzzer found is added by hand, with a name that says what.
+"""
 
 from __future__ import annotations
 
@@ -8,7 +11,13 @@ from pathlib import Path
 from driving import ROOT
 from targets import SEPARATOR, TARGETS
 
-SAMPLES = ("protocol-errors.pcap", "closes-crossing.pcap", "browser-chromium-deflate.pcapng", "ipv6.pcap", "rotated-2.pcap")
+SAMPLES = (
+    "protocol-errors.pcap",
+    "closes-crossing.pcap",
+    "browser-chromium-deflate.pcapng",
+    "ipv6.pcap",
+    "rotated-2.pcap",
+)
 MOST = 12_000
 
 

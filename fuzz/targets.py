@@ -1,4 +1,7 @@
-"""What is fuzzed: functions of bytes that raise when something does not hold. Plain tests replay the corpus with them."""
+"""What is fuzzed: functions of bytes that raise when something does not hold.
+
+The suite replays the corpus with them.
+"""
 
 from __future__ import annotations
 
@@ -58,7 +61,7 @@ def packets(data: bytes) -> None:
 
 
 def frames(data: bytes) -> None:
-    """Any bytes of both sides, in any pieces and with gaps, are frames or skipped: each counted once; rows are finite."""
+    """Any bytes of both sides, in any pieces and with gaps, are frames or skipped: each counted once."""
     from conversation import Talk
 
     if not data:

@@ -39,7 +39,7 @@ def _what_was_said(content: bytes, columns: list[str]) -> tuple[pd.DataFrame, pd
     """The connections, of these columns, and the closes, without times and numbers of packets."""
     result = analyzed(content)
     assert result is not None
-    rows = result.connections.sort_values(KEY + ["start"])
+    rows = result.connections.sort_values([*KEY, "start"])
     place = {number: order for order, number in enumerate(rows.index)}
     closes = result.closes.assign(place=result.closes["connection"].map(place))
     closes = closes.sort_values(["place", "sender"], kind="stable")[["place", *CLOSE_COLUMNS]]
