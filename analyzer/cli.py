@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import argparse
+import atexit
 import contextlib
 import gc
 import os
@@ -90,7 +91,7 @@ def main(argv: Sequence[str] | None = None) -> int:
         print("wsclose: there is no standard output", file=sys.stderr)
         return 1
     _use_utf8()
-    gc.set_threshold(200_000, 20, 100)  # a command is over before it pays to look for rings often
+    _be_quick()
     try:
         status = _run(list(sys.argv[1:] if argv is None else argv))
         sys.stdout.flush()
@@ -310,20 +311,21 @@ def _write_packets(path: str, inputs: Sequence[str], result: Any, number: int) -
 
 def _table(request: Request) -> int:
     from analyzer.outputs.writing import MissingExtra
-    from analyzer.selection import Selection
 
     options = request.options
-    selection = Selection(request.command, options.columns, options.where, options.limit)
+    chosen = (options.columns, options.where, options.limit) != (None, None, None)
+    selection = _selection(request) if chosen else None
     try:
-        sink = _sink(request)
+        form, sink = _sink(request)
     except (MissingExtra, OSError) as error:
         raise Failure(_cannot_write(options.output, error)) from None
     if sink is None:
-        return _people_table(request, selection)
+        return _people_table(request, selection or _selection(request))
     try:
-        result = _analyzed(request, (request.command, "connections"), _feed(request, selection, sink))
-        if request.command not in STREAMED:
-            sink.write(selection.rows(getattr(result, request.command)))
+        if form == "csv" and not chosen and request.command not in STREAMED:
+            result = _whole_csv(request, sink)
+        else:
+            result = _selected_rows(request, selection or _selection(request), sink)
         sink.commit()
     except KeyboardInterrupt:
         place = sink.keep_partial()
@@ -337,6 +339,37 @@ def _table(request: Request) -> int:
             raise Failure(_cannot_write(options.output, error)) from None
         raise
     return _status(result, request)
+
+
+def _selection(request: Request) -> Selection:
+    from analyzer.selection import Selection
+
+    options = request.options
+    return Selection(request.command, options.columns, options.where, options.limit)
+
+
+def _selected_rows(request: Request, selection: Selection, sink: Rows) -> Any:
+    """Write the rows wanted; the result of the analysis."""
+    result = _analyzed(request, (request.command, "connections"), _feed(request, selection, sink))
+    if request.command not in STREAMED:
+        for rows in result.pieces(request.command):
+            sink.write(selection.rows(rows))
+    return result
+
+
+def _whole_csv(request: Request, sink: Rows) -> Any:
+    """Write all rows and columns, without pandas; the result of the analysis."""
+    from analyzer.outputs.csv import text_of
+    from analyzer.schema import TABLES as SCHEMA
+
+    result = _analyzed(request, (request.command, "connections"))
+    names = [column.name for column in SCHEMA[request.command].columns_for(len(result.files))]
+    cells = result.cells(request.command, text_of)
+    if cells is None:  # it is a DataFrame already
+        sink.write(_selection(request).rows(getattr(result, request.command)))
+    else:
+        sink.write_cells(names, cells)
+    return result
 
 
 def _people_table(request: Request, selection: Selection) -> int:
@@ -355,14 +388,14 @@ def _people_table(request: Request, selection: Selection) -> int:
     return _status(result, request)
 
 
-def _sink(request: Request) -> Rows | None:
-    """Where the rows go; None for a table for people."""
+def _sink(request: Request) -> tuple[str, Rows | None]:
+    """The format, and where the rows go: None for a table for people."""
     from analyzer.outputs.writing import StreamRows, TableFile, format_of
 
     options = request.options
     if options.output is None:
         form = options.format or ("table" if sys.stdout.isatty() else "csv")
-        return None if form == "table" else StreamRows(sys.stdout, form)
+        return form, None if form == "table" else StreamRows(sys.stdout, form)
     form, compression = format_of(options.output) or (options.format, "")
     if form is None or form == "table":
         wanted = ".csv, .json, .jsonl (also with .gz or .zst), .parquet or .arrow"
@@ -370,7 +403,7 @@ def _sink(request: Request) -> Rows | None:
     if options.format is not None and options.format != form:
         raise UsageError(f"-o {options.output} and --format {options.format} contradict each other")
     _check_output(options.output, request.inputs)
-    return TableFile(options.output, form, compression)
+    return form, TableFile(options.output, form, compression)
 
 
 def _check_output(path: str, inputs: Sequence[str]) -> None:
@@ -416,19 +449,23 @@ def _analyzed(request: Request, tables: Sequence[str], chunk: Any = None) -> Any
 
 def _status(result: Any, request: Request) -> int:
     """Says what a person must know beside the output; 1 if a file could not be read, else 0."""
-    from analyzer.outputs import summary
-
-    if request.command != "summary":
-        for problem in result.problems[:PROBLEMS_SAID]:
-            _say(summary.problem_text(problem))
-        if len(result.problems) > PROBLEMS_SAID:
-            _say(f"and {len(result.problems) - PROBLEMS_SAID} more problems: wsclose FILE tells them")
-        if request.command in TABLES and result.connections.empty:
-            for line in summary.absence(result, request.inputs):
-                _say("".join(text for text, _ in line).strip())
+    if request.command != "summary" and (result.problems or result.empty):
+        _say_problems(result, request)
     for error in result.errors:
         _say(f"{error}{_meant_command(request)}")
     return 1 if result.errors else 0
+
+
+def _say_problems(result: Any, request: Request) -> None:
+    from analyzer.outputs import summary
+
+    for problem in result.problems[:PROBLEMS_SAID]:
+        _say(summary.problem_text(problem))
+    if len(result.problems) > PROBLEMS_SAID:
+        _say(f"and {len(result.problems) - PROBLEMS_SAID} more problems: wsclose FILE tells them")
+    if request.command in TABLES and result.empty:
+        for line in summary.absence(result, request.inputs):
+            _say("".join(text for text, _ in line).strip())
 
 
 def _meant_command(request: Request) -> str:
@@ -453,6 +490,14 @@ def _say(message: object) -> None:
 
     sys.stdout.flush()
     print("wsclose:", "\n".join(visible(line) for line in str(message).split("\n")), file=sys.stderr)
+
+
+def _be_quick() -> None:
+    """A command is over before it pays to look for rings often, or at its end; and it does no linear algebra, for which
+    numpy would start threads that wait busily."""
+    gc.set_threshold(200_000, 20, 100)
+    atexit.register(gc.freeze)
+    os.environ.setdefault("OPENBLAS_NUM_THREADS", "1")
 
 
 def _use_utf8() -> None:

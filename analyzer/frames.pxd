@@ -7,7 +7,7 @@ cdef class FrameReader(Reader):
     cdef Side side
     cdef readonly Frame frame_in_hand
     cdef FramePayloadReader payloads
-    cdef unsigned char[::1] header
+    cdef bytearray header
     cdef int header_held
     cdef bint in_payload
     cdef unsigned long long remaining
@@ -19,6 +19,8 @@ cdef class FrameReader(Reader):
     cdef Py_ssize_t _hold_header(self, Py_ssize_t at, Py_ssize_t stop)
     cdef object _begin(self, Py_ssize_t at, int size)
     cdef object _complete(self, long long offset)
+    cdef object _account_unfinished(self)
+    cdef object _finish(self)
     cdef object _lose_track(self, long long size)
     cdef object _search(self, Py_ssize_t start, Py_ssize_t stop)
 

@@ -6,7 +6,7 @@ masked, to whoever joins messages; nothing is allocated per frame.
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 from analyzer.chains import Chains
 from analyzer.records import (
@@ -53,7 +53,7 @@ class FrameReader(Reader):
         self.side = side
         self.frame_in_hand = frame
         self.payloads = payloads
-        self.header: Any = None  # made when a header comes in pieces
+        self.header: bytearray | None = None  # made when a header comes in pieces
         self.header_held = 0
         self.in_payload = False
         self.remaining = 0
@@ -103,15 +103,16 @@ class FrameReader(Reader):
         data: cython.const[cython.uchar][::1] = self.packet.data
         if self.header is None:
             self.header = bytearray(14)
-        needed: cython.int = header_size(self.header[1]) if self.header_held >= 2 else 2
+        header: bytearray = self.header
+        needed: cython.int = header_size(header[1]) if self.header_held >= 2 else 2
         while at < stop and self.header_held < needed:
-            self.header[self.header_held] = data[at]
+            header[self.header_held] = data[at]
             self.header_held += 1
             at += 1
             if self.header_held == 2:
-                needed = header_size(self.header[1])
+                needed = header_size(header[1])
         if self.header_held >= 2 and self.header_held == needed:
-            self.packet.data = self.header
+            self.packet.data = header
             try:
                 self._begin(0, needed)
             finally:

@@ -1,4 +1,4 @@
-from analyzer.records cimport Close, Connection, Frame, FramePayloadReader, Message, Observer, Packet, Side
+from analyzer.records cimport Close, Connection, Frame, FramePayloadReader, Half, Message, Observer, Packet, Side
 
 cdef class MessageReader(FramePayloadReader):
     cdef Packet packet
@@ -25,6 +25,13 @@ cdef class MessageReader(FramePayloadReader):
     cdef bytes _unmasked(self, Py_ssize_t start, Py_ssize_t stop)
     cdef object _complete_message(self)
     cdef object _abandon_message(self)
+    cdef object _finish_text(self)
+    cdef long long _inflate(self)
+    cdef object _lose_context(self)
+    cdef object _count_declared(self)
+    cdef object _complete_close(self)
+    cdef object _complete_ping(self)
+    cdef object _complete_pong(self)
 
 cdef long long WRAP, HALF_WRAP
 cdef int CONTINUATION, TEXT, BINARY, CLOSE, PING, PONG, IGNORED, DATA

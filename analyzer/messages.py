@@ -17,8 +17,10 @@ from analyzer.records import (
     MISSING,
     NO_TIME,
     Close,
+    Connection,
     Frame,
     FramePayloadReader,
+    Half,
     Message,
     Observer,
     Packet,
@@ -304,10 +306,15 @@ class MessageReader(FramePayloadReader):
 
     def _complete_close(self) -> None:
         """RFC 6455 5.5.1: an optional code of two bytes, then a reason."""
-        side, frame = self.side, self.frame
-        connection, peer = side.connection, self.side.peer
-        close = Close(side)
-        body = self.control
+        side: Side = self.side
+        frame: Frame = self.frame
+        connection: Connection = side.connection
+        peer: Side = side.peer
+        close: Close = Close(side)
+        body: bytes = self.control
+        half: Half | None = side.half
+        theirs: Half
+        beyond: cython.longlong
         close.size = frame.length
         close.cut = len(body) < close.size
         if len(body) >= 2:
@@ -317,18 +324,15 @@ class MessageReader(FramePayloadReader):
             close.code = MISSING
         close.time, close.packet, close.file = frame.time, frame.packet, frame.file
         close.begin, close.end = frame.begin, frame.finish
-        half = side.half
         if half is not None:
             theirs = peer.half
             close.after_peer_fin = theirs.finished
             close.after_peer_reset = theirs.was_reset
             if half.acknowledges and theirs.known:
-                beyond: cython.longlong = half.acknowledgment
-                beyond -= theirs.next
+                beyond = half.acknowledgment
+                beyond = (beyond - theirs.origin - theirs.offset) % WRAP
                 if beyond >= HALF_WRAP:
                     beyond -= WRAP
-                elif beyond < -HALF_WRAP:
-                    beyond += WRAP
                 close.acknowledged = theirs.offset + beyond
         if side.closes is None:
             side.closes = []
@@ -338,7 +342,7 @@ class MessageReader(FramePayloadReader):
         connection.begin_ending(frame.time)
 
     def _complete_ping(self) -> None:
-        side = self.side
+        side: Side = self.side
         side.pings += 1
         if side.outstanding_pings is None:
             side.outstanding_pings = []
@@ -350,11 +354,12 @@ class MessageReader(FramePayloadReader):
 
     def _complete_pong(self) -> None:
         """A Pong answers the latest Ping with its bytes and all earlier ones of that side (RFC 6455 5.5.3)."""
-        peer = self.side.peer
-        pings = peer.outstanding_pings
+        peer: Side = self.side.peer
+        pings: list[tuple[int, bytes]] | None = peer.outstanding_pings
         if not pings or not self.control_whole:
             return
-        body = self.control
+        body: bytes = self.control
+        index: cython.Py_ssize_t
         for index in range(len(pings) - 1, -1, -1):
             if pings[index][1] == body:
                 if peer.round_trips is None:

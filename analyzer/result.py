@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from datetime import datetime
 from typing import TYPE_CHECKING, Any
 
@@ -15,6 +15,7 @@ if TYPE_CHECKING:
     import pandas as pd
 
     from analyzer.connection import ConnectionView
+    from analyzer.tables import Rows, TextOf
 
 DEFAULT_TABLES = ("connections", "closes", "ledger")
 Chunk = Callable[[str, "pd.DataFrame"], None]
@@ -95,6 +96,7 @@ class Result:
     def __init__(self, inputs: Sequence[Input], options: Options) -> None:
         self._inputs, self._options = inputs, options
         self._tables: dict[str, pd.DataFrame] = {}
+        self._rows: dict[str, Rows] = {}  # of tables that nobody has looked at yet
         self._account = Account()
 
     @property
@@ -139,6 +141,22 @@ class Result:
         """One row per kind of packet or byte: what became of it."""
         return self._table("ledger")
 
+    @property
+    def empty(self) -> bool:
+        """Whether no WebSocket was found."""
+        return self._account.connections == 0
+
+    def pieces(self, table: str) -> Iterator[pd.DataFrame]:
+        """A table in pieces of some thousand rows, for one that is too large to be built at once."""
+        rows = self._rows.get(table)
+        return iter((self._table(table),)) if rows is None else rows.pieces()
+
+    def cells(self, table: str, text_of: TextOf) -> Iterator[list[list[str]]] | None:
+        """A table in pieces of some thousand rows, each a list of text for every column; None once it is a DataFrame.
+        text_of: see tables.TextOf."""
+        rows = self._rows.get(table)
+        return None if rows is None else rows.cells(text_of)
+
     def summary(self) -> pd.DataFrame:
         """Connections counted by outcome, who closed first and with which codes; most frequent first."""
         columns = ["outcome", "close_initiator", "client_code", "server_code"]
@@ -159,9 +177,12 @@ class Result:
         return str(self.summary().to_html(index=False))
 
     def _table(self, name: str) -> pd.DataFrame:
+        if name in self._rows:
+            self._tables[name] = self._rows.pop(name).take()
         if name not in self._tables:
             self._need_again(f"pass tables=({name!r}, ...) to analyze()")
             self._read(frozenset((name,)), None)
+            self._tables[name] = self._rows.pop(name).take()
         return self._tables[name]
 
     def _need_again(self, cure: str) -> None:
@@ -185,4 +206,4 @@ class Result:
         observer = Tables(tables, self.files, chunk)
         pipeline = Pipeline(self._inputs, observer, tables, self._options, payloads=False)
         self._account = pipeline.run()
-        self._tables |= observer.frames_of(self._account.ledger)
+        self._rows |= observer.kept(self._account.ledger)

@@ -89,13 +89,18 @@ def words(*values: str) -> dict[str, str]:
 
 def address(version: int, high: int, low: int) -> str:
     """An address as text; IPv6 as RFC 5952 writes it."""
-    from ipaddress import IPv4Address, IPv6Address
-
     if version == 4:
-        return str(IPv4Address(low))
+        return dotted(low)
     if high == 0 and low >> 32 == 0xFFFF:  # RFC 5952 5: IPv4-mapped addresses end in dotted decimals
-        return f"::ffff:{IPv4Address(low & 0xFFFFFFFF)}"
+        return f"::ffff:{dotted(low & 0xFFFFFFFF)}"
+    from ipaddress import IPv6Address
+
     return str(IPv6Address(high << 64 | low))
+
+
+def dotted(number: int) -> str:
+    """An IPv4 address as text, faster than the standard library makes it: each row may have another."""
+    return f"{number >> 24}.{number >> 16 & 255}.{number >> 8 & 255}.{number & 255}"
 
 
 def close_code(code: int, size: int) -> int | None:

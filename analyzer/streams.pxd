@@ -29,6 +29,23 @@ cdef class Streams(SegmentReader):
     cdef object _take(self, Half half, Py_ssize_t start, Py_ssize_t stop, long long length)
     cdef object _hand(self, Half half, Py_ssize_t start, Py_ssize_t stop)
     cdef bint _control(self, Flow flow, Half half)
+    cdef object _forget(self, Py_ssize_t index)
+    cdef object _hold_rest(self, Half half, Py_ssize_t start, Py_ssize_t stop, long long length)
+    cdef bint _open(self, Half half, Py_ssize_t start, Py_ssize_t stop)
+    cdef object _hand_gap(self, Half half, long long size, bint cut)
+    cdef object _hold(self, Half half, long long ahead, long long length)
+    cdef object _release(self, Half half, bint lost)
+    cdef object _lose(self, Half half)
+    cdef object _weigh_held(self, Half half)
+    cdef object _lose_longest(self)
+    cdef object _watch_hole(self, Flow flow, Half half)
+    cdef object _check_fin(self, Flow flow, Half half)
+    cdef object _reset_by(self, Flow flow, Half half)
+    cdef object _end(self, Flow flow, long long time)
+    cdef object _forget_ended(self, Flow flow)
+    cdef object _finish(self, Flow flow)
+    cdef object _settle(self, Flow flow, Half half)
+    cdef object _lose_tail(self, Half half)
 
 cdef int FIN, SYN, RST, ACK
 cdef int FREE, LIGHT, LIVE, IGNORED
@@ -37,3 +54,7 @@ cdef unsigned long long LOW_32
 
 cdef long long difference(unsigned int one, unsigned int other)
 cdef unsigned int advance(unsigned int sequence, long long by)
+cdef object _cut_short(Half half)
+cdef bint _is_whole(Half half)
+cdef object _synchronise(Half half, unsigned int initial)
+cdef object _start_at(Half half, unsigned int sequence)

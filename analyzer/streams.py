@@ -279,6 +279,8 @@ class Streams(SegmentReader):
             if not half.acknowledges:
                 half.acknowledges = True
                 half.acknowledgment = segment.acknowledgment
+                if not half.peer.known:  # what it has not acknowledged yet comes next
+                    _start_at(half.peer, segment.acknowledgment)
             elif difference(segment.acknowledgment, half.acknowledgment) > 0:
                 half.acknowledgment = segment.acknowledgment
         if flags & (SYN | FIN | RST):
@@ -316,10 +318,9 @@ class Streams(SegmentReader):
         sequence: cython.uint = segment.sequence
         if segment.flags & SYN:
             sequence = advance(sequence, 1)
+        if not half.known or (half.captured_bytes == 0 and not half.syn and difference(sequence, half.next) < 0):
+            _start_at(half, sequence)
         half.captured_bytes += stop - start
-        if not half.known:
-            half.known = True
-            half.next = sequence
         ahead = difference(sequence, half.next)
         if ahead > 0:
             self._hold(half, ahead, length)
@@ -341,7 +342,9 @@ class Streams(SegmentReader):
         if half.held is not None:
             self._release(half, False)
 
-    def _hold_rest(self, half: Half, start: int, stop: int, length: int) -> None:
+    def _hold_rest(
+        self, half: Half, start: cython.Py_ssize_t, stop: cython.Py_ssize_t, length: cython.longlong
+    ) -> None:
         """Take bytes that are next in order up to what is held; the first copy of what is held stays."""
         room = half.held.first() - half.offset
         middle = min(start + room, stop)
@@ -390,7 +393,7 @@ class Streams(SegmentReader):
         if half.reader is None and half.flow.connections is None and half.flow.index >= 0:
             self._ignore(half.flow)
 
-    def _open(self, half: Half, start: cython.Py_ssize_t, stop: cython.Py_ssize_t) -> bool:
+    def _open(self, half: Half, start: cython.Py_ssize_t, stop: cython.Py_ssize_t) -> cython.bint:
         """Have the first bytes of a flow looked at; say whether there is now a reader for them."""
         flow = half.flow
         if flow.index < 0:
@@ -401,17 +404,17 @@ class Streams(SegmentReader):
                 self._ignore(flow)
         return half.reader is not None
 
-    def _hand_gap(self, half: Half, size: int, cut: bool) -> None:
-        passed = min(half.skip, size)
+    def _hand_gap(self, half: Half, size: cython.longlong, cut: cython.bint) -> None:
+        passed: cython.longlong = min(half.skip, size)
         half.skip -= passed
         half.offset += passed
         if size > passed:
-            reader: Reader | None = half.reader  # in a local: it may take itself out of its place
+            reader: Reader | None = half.reader
             if reader is not None:
                 reader.gap(size - passed, cut)
             half.offset += size - passed
 
-    def _hold(self, half: Half, ahead: int, length: int) -> None:
+    def _hold(self, half: Half, ahead: cython.longlong, length: cython.longlong) -> None:
         """Keep the payload in hand, which stands beyond a hole."""
         segment = self.in_hand
         data = bytes(self.packet.data[segment.start : segment.stop])
@@ -447,7 +450,7 @@ class Streams(SegmentReader):
         self._check_fin(half.flow, half)
         table.low_high, table.low_low, table.high_high, table.high_low, table.rest = kept
 
-    def _release(self, half: Half, lost: bool) -> None:
+    def _release(self, half: Half, lost: cython.bint) -> None:
         """Hand on what was held and is in order now; lost: because the hole was given up, so at its own time."""
         held = half.held
         while held and held.first() <= half.offset:
@@ -512,7 +515,7 @@ class Streams(SegmentReader):
                 flow.opener = half
         if flags & FIN and half.fin_offset == MISSING:
             if not half.known:
-                half.known, half.next = True, segment.sequence
+                _start_at(half, segment.sequence)
             half.fin_time = self.packet.time
             half.fin_offset = half.offset + difference(segment.sequence, half.next) + segment.length
             half.fin_offset += 1 if flags & SYN else 0
@@ -536,12 +539,14 @@ class Streams(SegmentReader):
             reader.end(END_FIN)
         if half.peer.finished:
             self._end(flow, max(half.fin_time, half.peer.fin_time))
+            flow.low.reader = flow.high.reader = None  # nothing is read after both FINs, and the flow stays a while
 
     def _reset_by(self, flow: Flow, half: Half) -> None:
         if not half.was_reset:
             half.was_reset = True
             half.reset_time = self.packet.time
             half.reset_time_to_live = self.in_hand.time_to_live
+            half.reset_sequence = self.in_hand.sequence
         if flow.end_how == END_CAPTURE:
             flow.end_how, flow.end_by = END_RST, half
         reader: Reader | None = half.reader
@@ -549,7 +554,7 @@ class Streams(SegmentReader):
             reader.end(END_RST)
         self._end(flow, self.packet.time)
 
-    def _end(self, flow: Flow, time: int) -> None:
+    def _end(self, flow: Flow, time: cython.longlong) -> None:
         """Both FINs or an RST: the connection is over, late packets aside."""
         if flow.ended:
             return
@@ -572,9 +577,9 @@ class Streams(SegmentReader):
                 self._forget_ended(oldest)
 
     def _forget_ended(self, flow: Flow) -> None:
-        table = self.table
+        table: FlowTable = self.table
         kept = table.low_high, table.low_low, table.high_high, table.high_low, table.rest
-        index = flow.index
+        index: cython.Py_ssize_t = flow.index
         self._finish(flow)
         table.take_key(index)
         self._forget(index)
@@ -584,34 +589,42 @@ class Streams(SegmentReader):
         """Nothing more comes: holes are lost, readers are told, the flow is handed over."""
         flow.index = -1
         flow.watched_until = self.packet.time
-        packet = self.packet
+        packet: Packet = self.packet
+        low: Half = flow.low
+        high: Half = flow.high
         in_hand = packet.time, packet.number, packet.file
         packet.time, packet.number, packet.file = flow.last_time, flow.last_packet, flow.last_file
-        for half in (flow.low, flow.high):
-            while half.held:
-                self._lose(half)
-            self._lose_tail(half)
-            self._check_fin(flow, half)
-        for half in (flow.low, flow.high):
-            reader: Reader | None = half.reader
-            if reader is not None and not half.finished:
-                reader.end(END_CAPTURE)
+        self._settle(flow, low)
+        self._settle(flow, high)
+        _cut_short(low)
+        _cut_short(high)
         packet.time, packet.number, packet.file = in_hand
         if flow.connections is None:
             self.other_packets += flow.packets
             return
         self.websocket_packets += flow.packets
-        halves = (flow.low, flow.high)
-        flow.complete = flow.ended and all(h.syn and not h.lost_bytes and not h.cut_bytes for h in halves)
+        flow.complete = flow.ended and _is_whole(low) and _is_whole(high)
         self.finished(flow)
+
+    def _settle(self, flow: Flow, half: Half) -> None:
+        """What is still missing of a direction never comes."""
+        while half.held:
+            self._lose(half)
+        self._lose_tail(half)
+        self._check_fin(flow, half)
 
     def _lose_tail(self, half: Half) -> None:
         """Bytes after the last captured one that the peer acknowledged, or that stood before the FIN, are lost."""
-        peer = half.peer
+        peer: Half = half.peer
+        size: cython.longlong
+        beyond: cython.longlong
         if half.fin_offset != MISSING:
             size = half.fin_offset - half.offset
-        elif peer.acknowledges and half.known:
-            size = difference(peer.acknowledgment, half.next)
+        elif half.known:
+            size = difference(peer.acknowledgment, half.next) if peer.acknowledges else 0
+            beyond = difference(half.reset_sequence, half.next) if half.was_reset else 0
+            if size < beyond <= OUTSIDE:  # an RST stands after what was sent
+                size = beyond
             size = 0 if size == 1 else size  # a FIN that was not captured has a number of its own
         else:
             return
@@ -629,8 +642,26 @@ class Streams(SegmentReader):
                 self.other_packets += self.packets[index]
 
 
-def _synchronise(half: Half, initial: int) -> None:
+def _cut_short(half: Half) -> None:
+    """Tell the reader of a direction without a FIN that nothing more comes."""
+    reader: Reader | None = half.reader
+    if reader is not None and not half.finished:
+        reader.end(END_CAPTURE)
+
+
+def _is_whole(half: Half) -> cython.bint:
+    """The direction was captured from its SYN, with no byte missing."""
+    return half.syn and half.lost_bytes == 0 and half.cut_bytes == 0
+
+
+def _synchronise(half: Half, initial: cython.uint) -> None:
     """Set a half by its SYN."""
-    half.syn = half.known = True
+    half.syn = True
     half.initial = initial
-    half.next = advance(initial, 1)
+    _start_at(half, advance(initial, 1))
+
+
+def _start_at(half: Half, sequence: cython.uint) -> None:
+    """Its stream begins with this sequence number."""
+    half.known = True
+    half.next = half.origin = sequence

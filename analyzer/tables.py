@@ -1,24 +1,29 @@
-"""Collects rows as they are seen and makes DataFrames of them, as the schema says."""
+"""Collects rows as they are seen and makes DataFrames of them, as the schema says.
+
+numpy and pandas are imported where DataFrames are made: text can be written without them, and loading them takes longer
+than reading a million packets.
+"""
 
 from __future__ import annotations
 
 from array import array
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from operator import attrgetter
 from struct import Struct
-from typing import Any
-
-import numpy as np
-import pandas as pd
+from typing import TYPE_CHECKING, Any
 
 from analyzer.outcome import conclude
 from analyzer.records import MISSING, Close, Connection, Frame, Message, Observer
 from analyzer.schema import BOOLEAN, BYTES, DURATION, TABLES, TEXT, TIME, UNSIGNED, Column, Count, Table
 
+if TYPE_CHECKING:
+    import pandas as pd
+
 PIECE = 10_000
 """Rows of a table that streams handed out at a time."""
 
-STRING = pd.StringDtype(na_value=pd.NA)
+TextOf = Callable[[Column], Callable[[Any], str]]
+"""What gives for a column what writes its values, as the sources or `of` give them."""
 
 
 def _reader(paths: Sequence[str]) -> Callable[[Any], tuple[Any, ...]]:
@@ -33,6 +38,18 @@ class _Numbering(dict[Any, int]):
     def __missing__(self, value: Any) -> int:
         self[value] = number = len(self)
         return number
+
+
+class _Memory(dict[Any, str]):
+    """Text by value, made once for equal ones."""
+
+    def __init__(self, make: Callable[[Any], str]) -> None:
+        super().__init__()
+        self._make = make
+
+    def __missing__(self, value: Any) -> str:
+        self[value] = text = self._make(value)
+        return text
 
 
 class _Group:
@@ -54,18 +71,50 @@ class _Group:
         """How to take a record until the next clear(): read it, number what was read, keep the number."""
         return self._read, self._numbering, self._numbers.append
 
-    def build(self) -> dict[str, Any]:
-        """Each column's values."""
-        distinct = list(zip(*self._numbering, strict=True)) or [()] * len(self._paths)
+    def build(self, chosen: Any) -> dict[str, Any]:
+        """Each column's values in the chosen rows (an index of numpy)."""
+        import numpy as np
+
+        numbers = np.frombuffer(self._numbers, np.int32)[chosen]
+        keys: Sequence[Any] = list(self._numbering)
+        if len(keys) > len(numbers):  # make values of those that occur here alone
+            used, numbers = np.unique(numbers, return_inverse=True)
+            keys = [keys[number] for number in used.tolist()]
+        distinct = list(zip(*keys, strict=True)) or [()] * len(self._paths)
         raw = dict(zip(self._paths, distinct, strict=True))
-        numbers = np.frombuffer(self._numbers, np.int32)
         return {
             column.name: self._typed(column, *(raw[path] for path in column.paths)).take(numbers)
             for column in self.columns
         }
 
+    def cells(self, chosen: Sequence[int], text_of: TextOf) -> dict[str, list[str]]:
+        """Each column's text in the chosen rows."""
+        numbers = list(map(self._numbers.__getitem__, chosen))
+        keys: Sequence[Any] = list(self._numbering)
+        result = {}
+        for column in self.columns:
+            text, value = text_of(column), self._value(column)
+            texts = _Memory(lambda number, text=text, value=value: text(value(keys[number])))  # type: ignore[misc]
+            result[column.name] = list(map(texts.__getitem__, numbers))
+        return result
+
+    def _value(self, column: Column) -> Callable[[tuple[Any, ...]], Any]:
+        """What makes the column's value of its sources' values."""
+        places = [self._paths.index(path) for path in column.paths]
+        place, of, values = places[0], column.of, column.values
+        if column.names_file:
+            return lambda key: self._files[key[place]]
+        if values is not None:
+            return lambda key: values.get(key[place])
+        if of is None:
+            return lambda key: key[place]
+        return lambda key: of(*(key[place] for place in places))
+
     def _typed(self, column: Column, *sources: Iterable[Any]) -> Any:
         """The distinct values of one column in its dtype."""
+        import numpy as np
+        import pandas as pd
+
         if column.names_file:
             names = list(dict.fromkeys(self._files))
             return pd.Categorical([self._files[index] for index in sources[0]], categories=names)
@@ -77,7 +126,7 @@ class _Group:
             result = np.empty(len(values), object)
             result[:] = values
             return result
-        dtype: Any = STRING if column.dtype == TEXT else column.dtype
+        dtype: Any = pd.StringDtype(na_value=pd.NA) if column.dtype == TEXT else column.dtype
         return pd.array(values, dtype=dtype)
 
 
@@ -98,14 +147,34 @@ class _Numbers:
         """How to take a record until the next clear(): read it, pack what was read, keep the bytes."""
         return self._read, self._pack, self._packed.extend
 
-    def build(self) -> dict[str, Any]:
-        """Each column's values."""
-        rows = np.frombuffer(self._packed, np.int64).reshape(-1, len(self.columns))
+    def raw(self, column: str) -> list[int]:
+        """One column's numbers as they were read."""
+        place = [column.name for column in self.columns].index(column)
+        return memoryview(self._packed).cast("q")[place :: len(self.columns)].tolist()
+
+    def cells(self, chosen: Sequence[int], text_of: TextOf) -> dict[str, list[str]]:
+        """Each column's text in the chosen rows."""
+        width = len(self.columns)
+        size = 8 * width
+        rows = memoryview(b"".join([self._packed[size * row : size * row + size] for row in chosen])).cast("q")
+        return {
+            column.name: list(map(_Memory(text_of(column)).__getitem__, rows[place::width].tolist()))
+            for place, column in enumerate(self.columns)
+        }
+
+    def build(self, chosen: Any) -> dict[str, Any]:
+        """Each column's values in the chosen rows (an index of numpy)."""
+        import numpy as np
+
+        rows = np.frombuffer(self._packed, np.int64).reshape(-1, len(self.columns))[chosen]
         return {column.name: _typed(column, rows[:, place].copy()) for place, column in enumerate(self.columns)}
 
 
 def _typed(column: Column, values: Any) -> Any:
     """A column of numbers in its dtype. values: int64, its own copy."""
+    import numpy as np
+    import pandas as pd
+
     if column.dtype == TIME:
         return pd.DatetimeIndex(values.view("M8[ns]")).tz_localize("UTC")
     if column.dtype == DURATION:
@@ -119,7 +188,7 @@ def _typed(column: Column, values: Any) -> Any:
     return pd.arrays.IntegerArray(values, missing)
 
 
-class _Rows:
+class Rows:
     """The rows of one table."""
 
     def __init__(self, table: Table, files: Sequence[str]) -> None:
@@ -131,6 +200,7 @@ class _Rows:
                 groups.setdefault(column.group, []).append(column)
         self._numbers = _Numbers([column for column in self.columns if column.is_plain_number])
         self._groups = [_Group(columns, files) for columns in groups.values()]
+        self._parts: list[_Numbers | _Group] = [self._numbers, *self._groups]
         self._taken = 0
         self._begin()
 
@@ -149,19 +219,50 @@ class _Rows:
 
     def take(self) -> pd.DataFrame:
         """The rows as a DataFrame, numbered on from the rows taken before; they are then forgotten."""
-        values: dict[str, Any] = {}
-        parts: list[_Numbers | _Group] = [self._numbers, *self._groups]
-        for part in parts:
-            values |= part.build()
+        frame = self._frame(self._order(), self._taken)
+        for part in self._parts:
             part.clear()
-        frame = pd.DataFrame({column.name: values.pop(column.name) for column in self.columns}, copy=False)
-        if self.table.index is None:
-            frame.index = pd.RangeIndex(self._taken, self._taken + self.count)
-        else:
-            frame.index = pd.Index(frame.pop(self.table.index).to_numpy(np.int64), name=self.table.index)
-            frame = frame if frame.index.is_monotonic_increasing else frame.sort_index()
         self._taken += self.count
         self._begin()
+        return frame
+
+    def pieces(self) -> Iterator[pd.DataFrame]:
+        """The rows that are kept, PIECE at a time, at least one piece, which may be empty; they stay."""
+        order = self._order()
+        for start in range(0, max(1, self.count), PIECE):
+            yield self._frame(order[start : start + PIECE], start)
+
+    def cells(self, text_of: TextOf) -> Iterator[list[list[str]]]:
+        """The rows that are kept, PIECE at a time, as lists of text: one a column; they stay."""
+        order = self._order()
+        for start in range(0, self.count, PIECE):
+            chosen = order[start : start + PIECE]
+            texts: dict[str, list[str]] = {}
+            for part in self._parts:
+                texts |= part.cells(chosen, text_of)
+            yield [texts[column.name] for column in self.columns]
+
+    def _order(self) -> Sequence[int]:
+        """The numbers of all rows in the order of the table's index."""
+        order = range(self.count)
+        if self.table.index is None:
+            return order
+        return sorted(order, key=self._numbers.raw(self.table.index).__getitem__)
+
+    def _frame(self, order: Sequence[int], start: int) -> pd.DataFrame:
+        """The rows of those numbers as a DataFrame; start: number of the first where the table has no index column."""
+        import numpy as np
+        import pandas as pd
+
+        chosen: Any = slice(order.start, order.stop) if isinstance(order, range) else np.array(order, np.intp)
+        values: dict[str, Any] = {}
+        for part in self._parts:
+            values |= part.build(chosen)
+        frame = pd.DataFrame({column.name: values.pop(column.name) for column in self.columns}, copy=False)
+        if self.table.index is None:
+            frame.index = pd.RangeIndex(start, start + len(frame))
+        else:
+            frame.index = pd.Index(frame.pop(self.table.index).to_numpy(np.int64), name=self.table.index)
         return frame
 
 
@@ -181,7 +282,7 @@ class Tables(Observer):
     ) -> None:
         asked = frozenset(tables)
         self._chunk = chunk
-        self._rows = {name: _Rows(table, files) for name, table in TABLES.items() if name in asked}
+        self._rows = {name: Rows(table, files) for name, table in TABLES.items() if name in asked}
         self._connections = self._rows.get("connections")
 
     def frame(self, frame: Frame) -> None:
@@ -206,7 +307,12 @@ class Tables(Observer):
             self._chunk(name, rows.take())
 
     def frames_of(self, ledger: Mapping[tuple[str, str], int]) -> dict[str, pd.DataFrame]:
-        """The tables that are kept, by name; ledger: (unit, kind) -> count. To be called once, when all is observed."""
+        """The tables that are kept, by name; see kept."""
+        return {name: rows.take() for name, rows in self.kept(ledger).items()}
+
+    def kept(self, ledger: Mapping[tuple[str, str], int]) -> dict[str, Rows]:
+        """The rows of the tables that are kept, by name; ledger: (unit, kind) -> count. To be called once, when all is
+        observed."""
         result = {}
         for name, rows in self._rows.items():
             if name == "ledger":
@@ -215,5 +321,5 @@ class Tables(Observer):
             if self._chunk is not None and rows.table.streams:
                 self._chunk(name, rows.take())
             else:
-                result[name] = rows.take()
+                result[name] = rows
         return result

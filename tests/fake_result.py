@@ -164,6 +164,19 @@ class FakeResult:
 
     files: list[str] = field(default_factory=lambda: ["a.pcap"])
 
+    @property
+    def empty(self) -> bool:
+        """Whether no WebSocket was found."""
+        return self.connections.empty
+
+    def pieces(self, name: str) -> list[pd.DataFrame]:
+        """A table in pieces: here two, the first of one row."""
+        whole: pd.DataFrame = getattr(self, name)
+        return [whole.iloc[:1], whole.iloc[1:]]
+
+    def cells(self, name: str, text_of: Any) -> None:
+        """None: the tables are DataFrames."""
+
     def connection(self, number: int) -> OneConnection:
         """One connection by its number."""
         return OneConnection(self, number)

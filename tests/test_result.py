@@ -2,12 +2,19 @@
 
 import io
 
+import numpy as np
+import pandas as pd
 import pytest
 from conftest import SAMPLES
 
 import analyzer
+from analyzer import tables
+from analyzer.outputs.cells import flat, moment
+from analyzer.outputs.csv import CsvWriter, text_of
+from analyzer.schema import TABLES
 
 SAMPLE = str(SAMPLES / "browser-chromium-deflate.pcapng")
+EVERY_SAMPLE = sorted(map(str, SAMPLES.glob("*.pcap*")))
 
 
 def test_a_table_not_asked_for_is_built_on_first_access():
@@ -93,3 +100,32 @@ def test_hot_modules_are_compiled_with_their_types():
             assert not hasattr(kind, "__dict__") or "__dict__" not in kind.__dict__, kind
             with pytest.raises(TypeError):
                 kind.new_attribute = 1
+
+
+@pytest.mark.parametrize("inputs", [[SAMPLE], EVERY_SAMPLE], ids=["one file", "all samples"])
+@pytest.mark.parametrize("table", ["connections", "closes", "frames", "messages", "ledger"])
+def test_a_table_written_as_text_is_the_same_as_its_dataframe_written(inputs, table):
+    result = analyzer.analyze(*inputs, tables=("connections", "closes", "frames", "messages", "ledger"))
+    names = [column.name for column in TABLES[table].columns_for(len(inputs))]
+    direct, framed = io.StringIO(), io.StringIO()
+    writer = CsvWriter(direct)
+    writer.begin(names)
+    for columns in result.cells(table, text_of):
+        writer.write_cells(columns)
+    CsvWriter(framed).write(flat(getattr(result, table)))
+    assert direct.getvalue() == framed.getvalue()
+    assert result.cells(table, text_of) is None
+
+
+def test_a_large_table_comes_in_pieces_in_order(monkeypatch):
+    monkeypatch.setattr(tables, "PIECE", 3)
+    result = analyzer.analyze(*EVERY_SAMPLE)
+    pieces = list(result.pieces("connections"))
+    assert [len(piece) for piece in pieces[:-1]] == [3] * (len(pieces) - 1) and len(pieces) > 3
+    assert pd.concat(pieces).equals(result.connections)
+    assert [len(piece) for piece in result.pieces("connections")] == [len(result.connections)]
+
+
+@pytest.mark.parametrize("nanoseconds", [0, 1, -1, 1_700_000_000_123_456_789, (1 << 63) - 1, 1 - (1 << 63)])
+def test_a_moment_is_written_as_numpy_writes_it(nanoseconds):
+    assert moment(nanoseconds) == str(np.datetime64(nanoseconds, "ns")) + "Z"

@@ -5,15 +5,18 @@ from __future__ import annotations
 import base64
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
-from typing import Any
+from datetime import datetime, timedelta
+from functools import lru_cache
+from typing import TYPE_CHECKING, Any
 
-import numpy as np
-import pandas as pd
+if TYPE_CHECKING:
+    import pandas as pd
 
 ROWS_AT_ONCE = 20_000
 """Rows rendered together: enough to spread the cost per column, few enough to keep memory flat."""
 
 BILLION = 1_000_000_000
+EPOCH = datetime(1970, 1, 1)
 
 
 def seconds(nanoseconds: int) -> str:
@@ -21,6 +24,16 @@ def seconds(nanoseconds: int) -> str:
     if nanoseconds < 0:
         return f"-{-nanoseconds // BILLION}.{-nanoseconds % BILLION:09d}"
     return f"{nanoseconds // BILLION}.{nanoseconds % BILLION:09d}"
+
+
+def moment(nanoseconds: int) -> str:
+    """A time, given since 1970 UTC, as ISO 8601 in UTC with exactly nine fractional digits and Z."""
+    return f"{_second(nanoseconds // BILLION)}.{nanoseconds % BILLION:09d}Z"
+
+
+@lru_cache(maxsize=64)
+def _second(since: int) -> str:
+    return (EPOCH + timedelta(seconds=since)).isoformat()
 
 
 def unchanged(text: str) -> str:
@@ -50,6 +63,9 @@ def is_number(column: pd.Series[Any]) -> bool:
 
 def rendered(column: pd.Series[Any], style: Style, prefix: str = "") -> list[str]:
     """Every cell of the column as text in that style, with the prefix before it."""
+    import numpy as np
+    import pandas as pd
+
     codes, values = pd.factorize(column)
     texts = _texts(values, style)
     if prefix:
@@ -61,6 +77,8 @@ def rendered(column: pd.Series[Any], style: Style, prefix: str = "") -> list[str
 
 
 def _texts(values: Any, style: Style) -> list[str]:
+    import numpy as np
+
     kind = values.dtype.kind
     if kind == "M":
         return [style.word(text) for text in _times(values)]
@@ -78,6 +96,9 @@ def _texts(values: Any, style: Style) -> list[str]:
 
 def _times(values: Any) -> list[str]:
     """ISO 8601 in UTC with exactly nine fractional digits and Z."""
+    import numpy as np
+    import pandas as pd
+
     moments = pd.DatetimeIndex(values)
     if moments.tz is not None:
         moments = moments.tz_convert(None)

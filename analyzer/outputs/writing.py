@@ -8,7 +8,7 @@ import secrets
 import signal
 import stat
 import threading
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator, Sequence
 from pathlib import Path
 from typing import IO, Any, BinaryIO, Protocol, TextIO, cast
 
@@ -69,6 +69,9 @@ class Rows(Protocol):
     def write(self, frame: Any) -> None:
         """Append whole rows."""
 
+    def write_cells(self, names: Sequence[str], pieces: Iterable[Sequence[Sequence[str]]]) -> None:
+        """Append whole rows of CSV, each piece given as text by column."""
+
     def commit(self) -> None:
         """All rows are written."""
 
@@ -95,6 +98,13 @@ class StreamRows:
             self._writer.write(frame)
             self._stream.flush()
             self.rows += len(frame)
+
+    def write_cells(self, names: Sequence[str], pieces: Iterable[Sequence[Sequence[str]]]) -> None:
+        """Append whole rows of CSV, each piece given as text by column."""
+        self._begun = True
+        for rows in _write_cells(self._writer, names, pieces):
+            self._stream.flush()
+            self.rows += rows
 
     def commit(self) -> None:
         """All rows are written."""
@@ -184,6 +194,11 @@ class TableFile:
             self._writer.write(frame)
             self.rows += len(frame)
 
+    def write_cells(self, names: Sequence[str], pieces: Iterable[Sequence[Sequence[str]]]) -> None:
+        """Append whole rows of CSV, each piece given as text by column."""
+        for rows in _write_cells(self._writer, names, pieces):
+            self.rows += rows
+
     def commit(self) -> None:
         """All rows are written: the file appears."""
         self._end()
@@ -208,6 +223,15 @@ class TableFile:
         self._writer.close()
         for layer in reversed(self._layers):
             layer.close()
+
+
+def _write_cells(writer: Any, names: Sequence[str], pieces: Iterable[Sequence[Sequence[str]]]) -> Iterator[int]:
+    """Have a CSV writer write the pieces; how many rows each had, once it is written."""
+    writer.begin(names)
+    for columns in pieces:
+        with whole_rows():
+            writer.write_cells(columns)
+            yield len(columns[0])
 
 
 @contextlib.contextmanager

@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any
 
 from analyzer import limits
 from analyzer.chains import Chains
-from analyzer.records import Connection, Flow, Half, Moment, Packet, Reader, Side, Source
+from analyzer.records import END_RST, Connection, Flow, Half, Moment, Packet, Reader, Side, Source
 from analyzer.upgrade.heads import ANSWER, REQUEST, UNDECIDED, look
 
 if TYPE_CHECKING:
@@ -69,6 +69,7 @@ class Watcher(Reader):
     def __init__(self, midstream: Midstream, packet: Packet, source: Source, half: Half) -> None:
         self.midstream, self.packet, self.source, self.half = midstream, packet, source, half
         self.chains = Chains(-1, True)
+        self.other: Watcher = self  # until both are there
         self.other_bytes = self.seen = self.weight = self.frames = self.masks = self.text = self.opcodes = 0
         self.place = self.head = -1
         self.certain = self.exhausted = self.hopeless = False
@@ -91,7 +92,7 @@ class Watcher(Reader):
                 return
             self.head = self.head if may_become_http(text) else -1
         if not self.hopeless:
-            self._weigh(False)
+            self.weigh(False)
             self.midstream.decide()
 
     def gap(self, size: int, cut: bool) -> None:
@@ -102,10 +103,12 @@ class Watcher(Reader):
     def end(self, how: int) -> None:
         self.ended = how
         if not self.hopeless:
-            self._weigh(True)
+            self.weigh(True)
+            if how == END_RST and self.other.ended is None:  # the other direction may not be told that it is over
+                self.other.weigh(True)
             self.midstream.decide()
 
-    def _weigh(self, ended: bool) -> None:
+    def weigh(self, ended: bool) -> None:
         """Take the measure of the chain that was found, or of one that begins with the first byte and still holds."""
         chains = self.chains
         if self.certain:
@@ -137,6 +140,7 @@ class Midstream:
         self.openings, self.flow = openings, flow
         self.low = Watcher(self, openings.packet, low, flow.low)
         self.high = Watcher(self, openings.packet, high, flow.high)
+        self.low.other, self.high.other = self.high, self.low
         flow.opening = self
 
     def part(self) -> None:
@@ -152,9 +156,9 @@ class Midstream:
             if min(low.weight, high.weight) >= EACH_BITS and low.weight + high.weight >= BOTH_BITS:
                 self.accept(low if low.masks else high)
                 return
-        for watcher, other in ((low, high), (high, low)):
-            if other.half.captured_bytes == 0 and watcher.stands_alone():
-                self.accept(watcher if watcher.masks else other)
+        for watcher in (low, high):
+            if watcher.other.half.captured_bytes == 0 and watcher.stands_alone():
+                self.accept(watcher if watcher.masks else watcher.other)
                 return
             if watcher.seen > (2 * BOUND if watcher.certain else BOUND) and not watcher.exhausted:
                 self.lose_hope(watcher)
@@ -230,8 +234,7 @@ class Midstream:
         connection.client_basis = basis
         connection.opening = "midstream"
         connection.recognised = self.openings.packet.time
-        server = self.high if client is self.low else self.low
-        for side, watcher in ((connection.client, client), (connection.server, server)):
+        for side, watcher in ((connection.client, client), (connection.server, client.other)):
             side.source, side.half = watcher.source, watcher.half
             side.deflate = side.context_lost = True  # nobody knows what was agreed: RSV1 says what is compressed
             side.exact = False
