@@ -1,6 +1,8 @@
 PYTHON ?= python
 
-.PHONY: build test test-pure test-wheel lint bench notebook docs clean
+FUZZERS = capture packets frames pipeline
+
+.PHONY: build test test-pure test-wheel fuzz fuzz-short lint bench notebook docs clean
 
 build:  ## compile the hot modules beside their sources
 	$(PYTHON) setup.py --quiet build_ext --inplace
@@ -13,6 +15,15 @@ test-pure:  ## the whole suite, on the same modules uncompiled
 
 test-wheel:  ## the whole suite against an installed wheel, outside the checkout, without Cython
 	PYTHON=$(PYTHON) .ci/test-wheel
+
+fuzz:  ## fuzz for an hour each; inputs that reach something new are kept in build/fuzz
+	$(MAKE) fuzz-short FUZZ_SECONDS=3600
+
+fuzz-short: FUZZ_SECONDS ?= 6
+fuzz-short:  ## fuzz for a few seconds each
+	for name in $(FUZZERS); do mkdir -p build/fuzz/$$name && \
+	$(PYTHON) fuzz/fuzz_$$name.py build/fuzz/$$name fuzz/corpus/$$name -max_total_time=$(FUZZ_SECONDS) \
+	-max_len=20000 -timeout=60 -verbosity=0 -artifact_prefix=build/fuzz/$$name- || exit 1; done
 
 lint:  ## style and types
 	$(PYTHON) -m ruff check . && $(PYTHON) -m mypy

@@ -5,7 +5,7 @@ from __future__ import annotations
 from bisect import bisect_right
 from typing import Any
 
-PIECE_COST = 150  # bytes of memory for keeping a piece, beside its own
+PIECE_COST = 300  # bytes of memory for keeping a piece and its tag, beside its own
 
 
 class Assembler:

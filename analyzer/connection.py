@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any
 import pandas as pd
 
 from analyzer.closecodes import CloseCode
+from analyzer.outputs.escaping import visible
 
 if TYPE_CHECKING:
     from analyzer.result import Result
@@ -97,4 +98,10 @@ class ConnectionView:
 
     def _repr_html_(self) -> str:
         """What a notebook shows: the row and the timeline."""
-        return str(self.row.to_frame().T.to_html() + self.timeline().to_html())
+        shown = (self.row.to_frame().T, self.timeline())
+        return "".join(frame.map(_shown).to_html() for frame in shown)
+
+
+def _shown(value: Any) -> Any:
+    """A cell for a page: to_html escapes what HTML has a meaning for, here what acts on other displays."""
+    return visible(value) if isinstance(value, str) else value

@@ -3,7 +3,8 @@
 from analyzer.records cimport Connection, Flow, Half, Side
 
 cdef class ByteLedger:
-    cdef long long duplicate, before, handshake, frames, skipped, over, after, captured, conflicting, lost, cut
+    cdef long long duplicate, before, handshake, frames, skipped, over, after, conflicting, lost, cut
+    cdef readonly long long captured
     cdef dict layers
     cpdef object add(self, Flow flow)
     cdef object half(self, Half half)

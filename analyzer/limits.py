@@ -19,6 +19,10 @@ HELD_SEGMENTS_BYTES = 4 << 20
 """Bytes of one direction kept beyond a hole: more than a receive window that a host grants by default (Linux 6 MiB
 at the most, rarely above 3 MiB in use)."""
 
+HELD_IN_ALL_BYTES = 48 << 20
+"""Bytes of all directions kept beyond holes: then the hole that has stood longest counts as lost. Some hundred
+connections with a window in flight, and a third of the memory that is not for connections."""
+
 LOST_AFTER_PACKETS = 500
 """Packets of the flow, after its peer acknowledged past a hole, until the hole counts as lost."""
 

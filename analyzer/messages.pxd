@@ -11,7 +11,7 @@ cdef class MessageReader(FramePayloadReader):
     cdef int kind
     cdef bint in_message, whole, reserved, checks_text, text_fails, gathers
     cdef object inflater
-    cdef list chunks
+    cdef object gathered
     cdef bytes control, character
     cdef bint control_whole, framing_known
     cdef object judge

@@ -75,7 +75,7 @@ class MessageReader(FramePayloadReader):
         self.gathers = False
         self.character = b""  # the beginning of one that the next bytes complete
         self.inflater: Any = None
-        self.chunks: list[bytes] | None = None
+        self.gathered: bytearray | None = None
         self.control = b""
         self.control_whole = True
         self.judge: Any = side.judge
@@ -151,14 +151,14 @@ class MessageReader(FramePayloadReader):
         self.character = b""
         self.gathers = message.compressed or self.keep_payloads
         if self.gathers:
-            self.chunks = []
+            self.gathered = bytearray()
 
     def payload(self, start: cython.Py_ssize_t, stop: cython.Py_ssize_t) -> None:
         size: cython.longlong = stop - start
         if self.kind == DATA:
             if self.gathers and self.body < self.compressed_limit:
-                assert self.chunks is not None
-                self.chunks.append(self._unmasked(start, stop))
+                assert self.gathered is not None
+                self.gathered += self._unmasked(start, stop)
             if self.checks_text:
                 self._check_text(start, stop)
             self.body += size
@@ -260,8 +260,8 @@ class MessageReader(FramePayloadReader):
                 message.valid = 0
             elif self.whole and not self.reserved:
                 message.valid = 1
-            if self.chunks is not None and self.gathers and size <= self.compressed_limit:
-                message.payload = b"".join(self.chunks)
+            if self.gathered is not None and self.gathers and size <= self.compressed_limit:
+                message.payload = bytes(self.gathered)
         message.bytes = size
         self.framing_known = True
         if message.valid == 0 and self.judge is not None:
@@ -280,14 +280,14 @@ class MessageReader(FramePayloadReader):
 
     def _inflate(self) -> cython.longlong:
         """Inflate the gathered message (RFC 7692 7.2.2); its size, MISSING where it can't be told."""
-        chunks, self.chunks = self.chunks, None
-        if not self.whole or chunks is None or self.body > self.compressed_limit:
+        gathered, self.gathered = self.gathered, None
+        if not self.whole or gathered is None or self.body > self.compressed_limit:
             self._lose_context()
             return MISSING
         if self.inflater is None or not self.side.takeover:
             self.inflater = zlib.decompressobj(-15)
         try:
-            text = self.inflater.decompress(b"".join(chunks) + TAIL, self.inflated_limit)
+            text = self.inflater.decompress(bytes(gathered) + TAIL, self.inflated_limit)
         except zlib.error:
             self.message.valid = -1 if self.side.context_lost else 0
             self._lose_context()
@@ -319,7 +319,7 @@ class MessageReader(FramePayloadReader):
         message.payload = None
         if message.compressed:
             self._lose_context()
-        self.chunks = None
+        self.gathered = None
         if self.side.largest < self.body:
             self.side.largest = self.body
         if self.observe_messages and message.frames:

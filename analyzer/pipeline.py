@@ -13,6 +13,7 @@ from contextlib import contextmanager, suppress
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
+from analyzer import limits
 from analyzer.capture.reading import Captures, read_secrets
 from analyzer.encapsulations import unwrap
 from analyzer.extract import Extractor
@@ -70,11 +71,14 @@ class Options:
 class Account:
     """What became of everything that was read.
 
-    connections: how many were recognised. ledger: (unit, kind) -> count;
+    connections: how many were recognised; packets: read from all inputs; payload_bytes: captured ones of the TCP flows
+    on which connections were recognised. ledger: (unit, kind) -> count;
     flow_kinds: TCP flows with payload, by what their first bytes look like.
     """
 
     connections: int = 0
+    packets: int = 0
+    payload_bytes: int = 0
     problems: list[Problem] = field(default_factory=list)
     errors: list[CannotRead] = field(default_factory=list)
     ledger: Counter[tuple[str, str]] = field(default_factory=Counter)
@@ -93,6 +97,7 @@ class Pipeline:
         self.connections = 0
         asked = tables & {"connections", "violations"}
         self.rules = Rules(self.packet, observer) if asked else None
+        self.closes_left_out = False
         self.bytes = ByteLedger()
         self.openings = Openings(self.packet, self._accept, self._recognised, options.websocket_ports)
         self.openings.layers[HTTP_2] = self._http2
@@ -112,7 +117,8 @@ class Pipeline:
             self.streams.finish()
         account = self.account
         account.connections = self.connections
-        account.problems, account.errors = self.captures.problems, self.captures.errors
+        account.packets, account.payload_bytes = self.captures.counts["packets"], self.bytes.captured
+        account.problems, account.errors = self.captures.problems + account.problems, self.captures.errors
         account.flow_kinds = dict(self.openings.kinds)
         if self.connections:
             account.ledger.update({("byte", kind): count for kind, count in self.bytes.counts().items()})
@@ -177,12 +183,21 @@ class Pipeline:
             if self.rules is not None:
                 self.rules.connection(connection)
             self.observer.connection(connection)
+            self._note_limits(connection, flow)
         self.bytes.add(flow)
         layers = flow.low.reader, flow.high.reader
         part(flow)
         for layer in layers:
             if (leave := getattr(layer, "part", None)) is not None:
                 leave()
+
+    def _note_limits(self, connection: Connection, flow: Flow) -> None:
+        """Say, once, that not every Close of a side is a row."""
+        for side in (connection.client, connection.server):
+            if side.closes is not None and len(side.closes) >= limits.CLOSES_KEPT and not self.closes_left_out:
+                self.closes_left_out = True
+                what = f"connection {connection.number}: of a side's Close frames {limits.CLOSES_KEPT} are kept"
+                self.account.problems.append(Problem(self.captures.inputs[flow.first_file].name, what))
 
 
 @contextmanager

@@ -123,9 +123,11 @@ class Half(Source):
     with another value, where both copies were at hand); skipped_bytes: passed over at the reader's wish;
     after_end_bytes: beyond its own FIN, read by nobody.
     lost_bytes: never captured; cut_bytes: cut off by the snapshot length.
+    time_to_live: of its first packet that was no RST, reset_time_to_live: of its first RST, -1 where there is none; two
+    that differ tell of an RST that somebody between the hosts sent in its name.
     held: the assembler of what stands beyond a hole, None if nothing does; hole_packet, hole_time: when the peer
     acknowledged past it.
-    last_time: of its last packet. reset_packet, reset_time_to_live: of its first RST (reset_packet 0: none);
+    last_time: of its last packet. reset_packet: number of its first RST, 0 if there is none;
     reset_silent: what the peer had sent when it came, not acknowledged by it. shut_since, shut_packet: since when it
     has advertised a window of zero, NO_TIME while its window is open.
     again_count: how often in a row the bytes at again_sequence were sent again (again_first, again_time: first and
@@ -162,12 +164,12 @@ class Half(Source):
         self.reset_sequence: cython.uint = 0
         self.fin_offset: cython.longlong = MISSING
         self.time_to_live: cython.int = -1
+        self.reset_time_to_live: cython.int = -1
         self.held: Any = None
         self.hole_packet: cython.longlong = 0
         self.hole_time: cython.longlong = NO_TIME
         self.last_time: cython.longlong = NO_TIME
         self.reset_packet: cython.longlong = 0
-        self.reset_time_to_live: cython.int = -1
         self.reset_silent: cython.longlong = 0
         self.shut_since: cython.longlong = NO_TIME
         self.shut_packet: cython.longlong = 0

@@ -12,7 +12,8 @@ cdef class Streams(SegmentReader):
     cdef unsigned int[::1] low_initial, high_initial, packets
     cdef long long[::1] start, first_packet
     cdef int[::1] first_file
-    cdef long long lost_after_packets, lost_after_time, linger, held_limit
+    cdef long long lost_after_packets, lost_after_time, linger, held_limit, held_in_all_limit, held_in_all
+    cdef dict holes
     cdef readonly long long websocket_packets, other_packets
     cpdef object segment(self)
     cdef bint _begins_anew(self, Flow flow, Half half)
@@ -35,6 +36,8 @@ cdef class Streams(SegmentReader):
     cdef object _hold(self, Half half, long long ahead, long long length)
     cdef object _release(self, Half half, bint lost)
     cdef object _lose(self, Half half)
+    cdef object _weigh_held(self, Half half)
+    cdef object _lose_longest(self)
     cdef object _watch_hole(self, Flow flow, Half half)
     cdef object _check_fin(self, Flow flow, Half half)
     cdef object _reset_by(self, Flow flow, Half half)

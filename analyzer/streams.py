@@ -84,6 +84,9 @@ class Streams(SegmentReader):
         self.lost_after_time = limits.LOST_AFTER_SECONDS * 1_000_000_000
         self.linger = limits.LINGER_SECONDS * 1_000_000_000
         self.held_limit = limits.HELD_SEGMENTS_BYTES
+        self.held_in_all_limit = limits.HELD_IN_ALL_BYTES
+        self.held_in_all = 0
+        self.holes: dict[Half, int] = {}  # what is held beyond each, those that have stood longest first
         self.websocket_packets = 0
         self.other_packets = 0
         self._make_room()
@@ -272,7 +275,7 @@ class Streams(SegmentReader):
         flow.last_packet = packet.number
         flow.last_file = packet.file
         half.packets += 1
-        if half.time_to_live < 0:
+        if half.time_to_live < 0 and flags & RST == 0:
             half.time_to_live = segment.time_to_live
         if flags & ACK and (
             not half.peer.known or difference(segment.acknowledgment, half.peer.next) <= OUTSIDE
@@ -434,8 +437,30 @@ class Streams(SegmentReader):
         half.duplicate_bytes += duplicate
         half.conflicting_bytes += conflicting
         half.retransmissions += duplicate > 0
+        self._weigh_held(half)
         if half.held.cost() > self.held_limit:
             self._lose(half)
+        while self.held_in_all > self.held_in_all_limit:
+            self._lose_longest()
+
+    def _weigh_held(self, half: Half) -> None:
+        """Account for what is held of a half, after it changed."""
+        cost = half.held.cost() if half.held else 0
+        self.held_in_all += cost - self.holes.get(half, 0)
+        if cost:
+            self.holes[half] = cost
+        else:
+            self.holes.pop(half, None)
+
+    def _lose_longest(self) -> None:
+        """Give up the hole that has stood longest, of whichever flow: too much is held in all."""
+        half = next(iter(self.holes))
+        table = self.table
+        kept = table.low_high, table.low_low, table.high_high, table.high_low, table.rest
+        table.take_key(half.flow.index)
+        self._lose(half)
+        self._check_fin(half.flow, half)
+        table.low_high, table.low_low, table.high_high, table.high_low, table.rest = kept
 
     def _release(self, half: Half, lost: cython.bint) -> None:
         """Hand on what was held and is in order now; lost: because the hole was given up, so at its own time."""
@@ -460,6 +485,7 @@ class Streams(SegmentReader):
         half.hole_packet = 0
         if not held:
             half.held = None
+        self._weigh_held(half)
 
     def _lose(self, half: Half) -> None:
         """Give the hole up: its bytes never come."""
@@ -565,9 +591,9 @@ class Streams(SegmentReader):
         if not half.was_reset:
             half.was_reset = True
             half.reset_time = self.packet.time
+            half.reset_time_to_live = self.in_hand.time_to_live
             half.reset_sequence = self.in_hand.sequence
             half.reset_packet = self.packet.number
-            half.reset_time_to_live = self.in_hand.time_to_live
             if half.acknowledges and half.peer.known:
                 half.reset_silent = difference(half.peer.next, half.acknowledgment)
         if flow.end_how == END_CAPTURE:

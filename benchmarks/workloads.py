@@ -365,6 +365,57 @@ def mixed(capture: Capture, packets: int) -> None:
     interleave((life() for life in lives), 300, capture.draw)
 
 
+def syn_flood(capture: Capture, packets: int) -> None:
+    """Every packet is the SYN of a connection of its own."""
+    for _ in range(packets):
+        connection = capture.connect()
+        capture.send(connection.client, connection.server, flags=SYN)
+
+
+def half_open(capture: Capture, packets: int) -> None:
+    """Connections that are opened and then silent, three packets each."""
+    for part in shares(packets, packets // 3):
+        connection = capture.connect()
+        for _ in open_tcp(capture, connection):
+            pass
+        for _ in range(part - 3):
+            capture.send(connection.client, connection.server)
+
+
+def one_byte(capture: Capture, packets: int) -> None:
+    """Connections that are opened, of which one byte comes that may begin a request, four packets each."""
+    for part in shares(packets, packets // 4):
+        connection = capture.connect()
+        for _ in open_tcp(capture, connection):
+            pass
+        for _ in range(part - 3):
+            capture.send(connection.client, connection.server, b"G", PUSH | ACK)
+
+
+def holes(capture: Capture, packets: int) -> None:
+    """1 000 WebSockets (fewer where there are not so many packets) on which every second segment is missing."""
+    count = min(1000, packets // 40)
+    connections = []
+    for _ in range(count):
+        connection = capture.connect()
+        for _ in open_websocket(capture, connection):
+            pass
+        connections.append(connection)
+    data = frame(BINARY, capture.draw.randbytes(SEGMENT - 4))
+    for index in range(packets - OPENING * count):
+        connection = connections[index % count]
+        connection.server.sequence = connection.server.sequence + SEGMENT & 0xFFFFFFFF
+        capture.send(connection.server, connection.client, data, PUSH | ACK)
+
+
+HOSTILE: dict[str, Callable[[Capture, int], None]] = {
+    "syn-flood": syn_flood,
+    "half-open": half_open,
+    "one-byte": one_byte,
+    "holes": holes,
+}
+"""What is measured for its memory, not for speed beside other tools."""
+
 KINDS: dict[str, Callable[[Capture, int], None]] = {
     "feed": feed,
     "bulk": bulk,
@@ -382,7 +433,7 @@ def make(kind: str, packets: int, path: str | Path) -> Truth:
     truth = Truth(kind)
     with open(path, "wb") as output:
         capture = Capture(output, truth, SEED)
-        KINDS[kind](capture, packets)
+        (KINDS | HOSTILE)[kind](capture, packets)
         capture.flush()
     return truth
 
@@ -390,7 +441,7 @@ def make(kind: str, packets: int, path: str | Path) -> Truth:
 def main() -> None:
     """Make one workload and print what it holds as JSON."""
     parser = argparse.ArgumentParser(description=__doc__.partition("\n")[0])
-    parser.add_argument("kind", choices=KINDS)
+    parser.add_argument("kind", choices=[*KINDS, *HOSTILE])
     parser.add_argument("packets", type=int)
     parser.add_argument("path")
     arguments = parser.parse_args()

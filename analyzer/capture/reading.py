@@ -88,6 +88,8 @@ class Captures:
         finally:
             for file in self._open:
                 file.close()
+            self._spare = None
+            self.packet.data = b""  # the buffer is large: it must not wait for the collector of rings
         if self.errors and len(self.errors) == len(self.inputs):
             raise self.errors[0]
 

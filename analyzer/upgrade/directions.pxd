@@ -63,7 +63,7 @@ cdef class Direction(Reader):
     cpdef bint holds_frames(self)
     cpdef object release(self)
     cpdef object replay(self, bytes chunk, long long time, long long number, int file, long long offset)
-    cpdef object replay_gap(self, long long size, bint cut)
+    cpdef object replay_gap(self, long long size, bint cut, long long offset)
     cpdef object resume(self)
     cpdef object leave(self)
     cpdef object resume_unrequested(self)

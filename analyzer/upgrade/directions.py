@@ -142,7 +142,7 @@ class Direction(Reader):
             return
         if self.late:
             self.resume_unrequested()
-            self.replay_gap(size, cut)
+            self.replay_gap(size, cut, self.source.offset)
             return
         begun: bytes = bytes(self.pending)
         phase: cython.int = self.phase
@@ -158,7 +158,7 @@ class Direction(Reader):
         else:
             self.other_bytes += len(begun)
         if self.source.reader is not self:
-            self.replay_gap(size, cut)
+            self.replay_gap(size, cut, self.source.offset)
         elif self is self.exchange.server and self.exchange.answer_lost:
             self.hold_gap(size, cut)
 
@@ -443,7 +443,7 @@ class Direction(Reader):
         self.held_cost = cost
         if self.held is None:
             self.held = []
-        self.held.append((b"", 0, 0, 0, 0, size, cut))
+        self.held.append((b"", 0, 0, 0, self.source.offset, size, cut))
 
     def holds_frames(self) -> cython.bint:
         """Do the bytes held begin as a client's first frame does (RFC 6455 5.2)? Text never has a mask bit there."""
@@ -461,7 +461,7 @@ class Direction(Reader):
         self.held_cost = self.over_bytes = self.over_gap = 0
         for chunk, time, number, file, offset, gap, cut in held or ():
             if gap:
-                self.replay_gap(gap, cut)
+                self.replay_gap(gap, cut, offset)
             else:
                 self.replay(chunk, time, number, file, offset)
         reader: Reader | None = self.source.reader
@@ -476,7 +476,7 @@ class Direction(Reader):
             self.other_bytes += len(self.pending)
             self.pending.clear()
         if over + over_gap:
-            self.replay_gap(over + over_gap, False)
+            self.replay_gap(over + over_gap, False, self.source.offset - over - over_gap)
         reader = self.source.reader
         if self.ended >= 0 and reader is not None and reader is not self:
             reader.end(self.ended)
@@ -496,14 +496,17 @@ class Direction(Reader):
         finally:
             packet.data, packet.time, packet.number, packet.file = data, now, number_now, file_now
 
-    def replay_gap(self, size: cython.longlong, cut: cython.bint) -> None:
-        """Tell of a gap as the source would."""
+    def replay_gap(self, size: cython.longlong, cut: cython.bint, offset: cython.longlong) -> None:
+        """Tell of a gap at that offset as the source would."""
         source: Source = self.source
         reader: Reader | None = source.reader
         passed: cython.longlong = min(source.skip, size)
         source.skip -= passed
         if passed < size and reader is not None:
+            before: cython.longlong = source.offset
+            source.offset = offset + passed
             reader.gap(size - passed, cut)
+            source.offset = before
 
     def resume_unrequested(self) -> None:
         """The late request does not come, or not as a whole."""

@@ -1,0 +1,170 @@
+"""TCP that is not as a textbook has it, from packets to rows: the account is whole and the row is right."""
+
+from __future__ import annotations
+
+import io
+from typing import Any
+
+import pandas as pd
+import pytest
+from conversation import KEY, TEXT, frame
+from hosts import ACK, ANSWER, FIN, REQUEST, RST, SECOND, SYN, Hosts
+from invariants import ALL_TABLES, analyzed, holds
+from mutations import Captured, written
+
+import analyzer
+from analyzer.records import Packet, Segment
+from analyzer.streams import Streams
+
+
+def _count(result: Any, unit: str, kind: str) -> int:
+    ledger = result.ledger
+    return int(ledger.loc[(ledger["unit"] == unit) & (ledger["kind"] == kind), "count"].sum())
+
+
+def test_of_one_direction_only_what_that_side_sent_is_known() -> None:
+    hosts = Hosts().open().close()
+    for who, source in (("client", 1), ("server", 2)):
+        packets = [packet for packet in hosts.packets if packet.data[29] == source]
+        result = analyzed(written(packets))
+        assert result is not None and len(result.connections) == 1
+        row, peer = result.connections.iloc[0], "server" if who == "client" else "client"
+        assert row[f"{who}_code"] == 1000 and row[f"{who}_frames"] == 1
+        assert pd.isna(row[f"{peer}_code"]) and row[f"{peer}_frames"] == 0
+
+
+def test_where_segments_overlap_with_other_bytes_the_first_copy_counts_and_the_others_are_told() -> None:
+    hosts = Hosts().open()
+    at = hosts.next["server"]
+    first, other = frame(TEXT, b"first copy"), frame(TEXT, b"other copy")
+    hosts.packet("server", at + 4, first[4:]).packet("server", at, other).packet("server", at, other)
+    hosts.next["server"] = at + len(first)
+    result = hosts.close().result()
+    assert _count(result, "byte", "conflicting") > 0
+    assert _count(result, "byte", "duplicate") == len(first) - 4 + len(first)
+    assert result.connections.iloc[0]["server_messages"] == 1 and result.connections.iloc[0]["server_code"] == 1000
+
+
+def test_a_flood_of_syns_gives_no_row_and_every_packet_is_other_tcp() -> None:
+    packets = []
+    for port in range(1, 3000):
+        packets += Hosts(port).packet("client", port * 7, flags=SYN).packets
+    result = analyzed(written(packets))
+    assert result is not None and result.connections.empty
+    assert _count(result, "packet", "other TCP") == len(packets)
+
+
+def test_every_packet_twice_is_the_same_connection() -> None:
+    hosts = Hosts().open().close()
+    row = hosts.row()
+    hosts.packets = [packet for packet in hosts.packets for _ in range(2)]
+    twice = hosts.row()
+    same = ["client_code", "server_code", "client_frames", "server_frames", "outcome", "complete", "lost_bytes"]
+    assert list(twice[same]) == list(row[same])
+    assert row["outcome"] == "clean"
+
+
+def test_files_whose_packets_are_minutes_apart_are_read_by_their_times_whatever_their_order() -> None:
+    hosts = Hosts().open()
+    cut = len(hosts.packets)
+    hosts.time += 600 * SECOND
+    hosts.close()
+    early, late = written(hosts.packets[:cut]), written(hosts.packets[cut:])
+    for files in ((early, late), (late, early)):
+        result = analyzed(*files)
+        assert result is not None
+        assert list(result.connections["outcome"]) == ["clean"] and result.connections.iloc[0]["complete"]
+
+
+def test_packets_that_stand_minutes_late_in_the_file_still_fill_their_place() -> None:
+    hosts = Hosts().open()
+    at = hosts.next["client"]
+    hosts.say("client", frame(TEXT, b"one", key=KEY))
+    late = hosts.packets.pop()
+    hosts.time += 20 * SECOND
+    hosts.say("client", frame(TEXT, b"two", key=KEY)).packets.append(late)
+    assert hosts.next["client"] > at
+    row = hosts.close().row()
+    assert row["client_messages"] == 2 and row["lost_bytes"] == 0 and row["outcome"] == "clean"
+
+
+def test_a_clock_that_jumps_back_changes_no_code_or_count() -> None:
+    hosts = Hosts().open()
+    hosts.time -= 3600 * SECOND
+    row = hosts.close().row()
+    assert row["outcome"] == "clean" and row["client_code"] == 1000 and row["lost_bytes"] == 0
+
+
+def test_checksums_that_the_network_card_fills_in_and_lengths_of_zero_do_not_matter() -> None:
+    hosts = Hosts().open().say("client", frame(TEXT, b"x" * 100, key=KEY))
+    last = hosts.packets[-1]
+    data = last.data[:16] + b"\0\0" + last.data[18:]  # total length 0: segmentation left to the card
+    hosts.packets[-1] = Captured(last.time, data, len(data))
+    row = hosts.close().row()
+    assert row["client_messages"] == 1 and row["outcome"] == "clean"
+
+
+def test_a_simultaneous_open_is_one_connection() -> None:
+    hosts = Hosts()
+    client, server = hosts.next["client"], hosts.next["server"]
+    hosts.packet("client", client, flags=SYN).packet("server", server, flags=SYN)
+    hosts.next = {"client": client + 1, "server": (server + 1) % 2**32}
+    hosts.packet("client", client, flags=SYN | ACK).packet("server", server, flags=SYN | ACK)
+    row = hosts.say("client", REQUEST).say("server", ANSWER).close().row()
+    assert row["outcome"] == "clean" and row["client_port"] == 40000 and row["complete"]
+
+
+def test_data_after_a_fin_is_counted_and_read_by_nobody() -> None:
+    hosts = Hosts().open().say("server", flags=FIN | ACK)
+    result = hosts.say("server", frame(TEXT, b"too late")).result()
+    assert _count(result, "byte", "after the end") == 10
+    assert result.connections.iloc[0]["server_messages"] == 0
+
+
+class Flows:
+    """Stands where the upgrade stage does, wants nothing, keeps the flows."""
+
+    def __init__(self) -> None:
+        self.flows: list[Any] = []
+
+    def begin(self, flow: Any, low: Any, high: Any, start: int, stop: int) -> bool:
+        from analyzer.records import Connection, Reader
+
+        flow.connections = [Connection()]
+        low.reader, high.reader = Reader(), Reader()
+        self.flows.append(flow)
+        return True
+
+
+@pytest.mark.parametrize("forged", [True, False])
+def test_the_time_to_live_of_a_reset_stands_beside_that_of_its_sender(forged: bool) -> None:
+    packet, segment, flows = Packet(), Segment(), Flows()
+    streams = Streams(packet, segment, flows, lambda flow: None, 1)
+    segment.version, segment.source_low, segment.destination_low = 4, 2, 1
+    segment.source_port, segment.destination_port = 80, 40000
+    for flags, time_to_live, data in ((ACK, 52, b"x"), (ACK, 52, b"y"), (RST, 243 if forged else 52, b"")):
+        packet.data, packet.time, packet.number = data or b" ", packet.number, packet.number + 1
+        segment.flags, segment.time_to_live = flags, time_to_live
+        segment.start, segment.stop, segment.length = 0, len(data), len(data)
+        streams.segment()
+        segment.sequence += len(data)
+    half = flows.flows[0].high
+    assert half.time_to_live == 52 and half.was_reset
+    assert (half.reset_time_to_live != half.time_to_live) is forged
+
+
+def test_an_address_that_talks_to_itself_does_not_break_the_account() -> None:
+    hosts = Hosts(80).open().close()
+    itself = b"\x0a\0\0\x01\x0a\0\0\x01"
+    packets = [
+        Captured(packet.time, packet.data[:26] + itself + packet.data[34:], packet.wire_length)
+        for packet in hosts.packets
+    ]
+    holds(analyzer.analyze(io.BytesIO(written(packets)), tables=ALL_TABLES))
+
+
+def test_the_same_ports_again_within_a_second_are_another_connection() -> None:
+    hosts = Hosts().open().close()
+    hosts.next = {"client": 900_000, "server": 77}
+    rows = hosts.open().close().result().connections
+    assert list(rows["outcome"]) == ["clean", "clean"] and rows["complete"].all()
