@@ -197,7 +197,8 @@ def _request(argv: list[str]) -> Request:
     inputs = words[1:] if command in COMMANDS else words
     for option, commands in _OPTIONS_OF.items():
         if getattr(options, option) is not None and command not in commands:
-            raise UsageError(f"--{option.replace('_', '-')} does not go with {command}, but with: {', '.join(commands)}")
+            name = option.replace("_", "-")
+            raise UsageError(f"--{name} does not go with {command}, but with: {', '.join(commands)}")
     number = None
     if command in ("show", "extract"):
         number = _number_of(command, inputs)

@@ -2,19 +2,17 @@
 
 from __future__ import annotations
 
-import base64
-from collections.abc import Sequence
 from typing import Any
 
 import pytest
+from by_hand import Talk
 
 from analyzer import limits
-from analyzer.records import MISSING, Close, Connection, Frame, Observer, Packet, Violation
-from analyzer.rules import Rules, ending, extensions, frames, handshake
+from analyzer.records import MISSING, Close, Frame, Observer, Packet, Violation
+from analyzer.rules import Rules, extensions, frames, handshake
 from analyzer.rules.catalog import RULES, SEVERITIES
 from analyzer.schema import TABLES
 from analyzer.upgrade.heads import FieldLines
-from by_hand import SECOND, START, Talk
 
 KEY = "dGhlIHNhbXBsZSBub25jZQ=="  # the example of RFC 6455 1.3
 ACCEPT = "s3pPLMBiTxaQ9kYGzzhZRbK+xOo="
@@ -199,7 +197,9 @@ class TestExtensions:
         assert self.found("permessage-deflate", f"permessage-deflate; {parameter}") == ["D3"]
 
 
-def header(opcode: int = 1, fin: bool = True, rsv: int = 0, masked: bool = False, length: int = 5, size: int = 2) -> Frame:
+def header(
+    opcode: int = 1, fin: bool = True, rsv: int = 0, masked: bool = False, length: int = 5, size: int = 2
+) -> Frame:
     """A frame's header; size: bytes of it without the key."""
     frame = Frame()
     frame.opcode, frame.fin, frame.rsv, frame.masked, frame.length = opcode, fin, rsv, masked, length
@@ -222,7 +222,9 @@ class TestFrames:
         found = [opcode for opcode in range(16) if list(frames.opcode(header(opcode)))]
         assert found == [3, 4, 5, 6, 7, 11, 12, 13, 14, 15]
 
-    @pytest.mark.parametrize("length, size, bad", [(125, 4, 1), (126, 4, 0), (65535, 10, 1), (65536, 10, 0), (1 << 63, 10, 1)])
+    @pytest.mark.parametrize(
+        "length, size, bad", [(125, 4, 1), (126, 4, 0), (65535, 10, 1), (65536, 10, 0), (1 << 63, 10, 1)]
+    )
     def test_f4_lengths(self, length: int, size: int, bad: int) -> None:
         assert len(list(frames.length(header(length=length, size=size)))) == bad
 
@@ -242,6 +244,49 @@ class TestFrames:
 def close(body: bytes) -> Close:
     talk = Talk()
     return talk.close(talk.server, body)
+
+
+class TestSides:
+    def judged(self, opening: str) -> Told:
+        told, talk = Told(), Talk(opening)
+        judge = Rules(Packet(), told).side(talk.client)
+        assert judge is not None
+        judge.key("the same again")
+        judge.key("the same again")
+        judge.frame(header(3, masked=True), in_message=False, framing_known=True)
+        return told
+
+    def test_f5_is_told_once_a_side(self) -> None:
+        assert self.judged("handshake").rules == ["F5", "F3"]
+
+    def test_frames_found_midstream_that_share_a_key_are_not_judged(self) -> None:
+        assert self.judged("midstream").rules == []
+
+    def test_frames_after_a_weak_resync_are_not_judged(self) -> None:
+        told, talk = Told(), Talk()
+        judge = Rules(Packet(), told).side(talk.client)
+        assert judge is not None
+        talk.client.weak_resyncs = 1
+        judge.frame(header(3, masked=True), in_message=False, framing_known=True)
+        judge.close(close(b"\x03\xed"), 1)
+        assert told.rules == []
+
+    def test_f1_is_not_judged_where_masks_told_who_is_the_client(self) -> None:
+        told, talk = Told(), Talk()
+        talk.connection.client_basis = "masks"
+        judge = Rules(Packet(), told).side(talk.client)
+        assert judge is not None
+        judge.frame(header(masked=False), in_message=False, framing_known=True)
+        assert told.rules == []
+
+    def test_f2_is_not_judged_under_another_extension(self) -> None:
+        told, talk = Told(), Talk()
+        talk.connection.http_status = 101
+        talk.connection.extensions = "x-own"
+        judge = Rules(Packet(), told).side(talk.client)
+        assert judge is not None
+        judge.frame(header(rsv=2, masked=True), in_message=False, framing_known=True)
+        assert told.rules == []
 
 
 class TestCloses:

@@ -82,7 +82,7 @@ class TestDtypes:
             closes=[close],
             connections=[talk.connection],
         )[name]
-        assert len(frame) == (name not in ("violations", "reconnects"))  # no rule is broken, no connection has a successor
+        assert len(frame) == (name not in ("violations", "reconnects"))  # no broken rule, no successor
         check_dtypes(name, frame, files)
 
 
