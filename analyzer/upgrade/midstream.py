@@ -143,6 +143,11 @@ class Midstream:
         self.low.other, self.high.other = self.high, self.low
         flow.opening = self
 
+    def part(self) -> None:
+        """Part from everything that leads back here: in a ring they would wait for the garbage collector."""
+        for watcher in (self.low, self.high):
+            watcher.midstream = watcher.source = watcher.half = watcher.other = None  # type: ignore[assignment]
+
     def decide(self) -> None:
         """Is it a WebSocket, or can it be none?"""
         low, high = self.low, self.high
