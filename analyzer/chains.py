@@ -16,14 +16,14 @@ if TYPE_CHECKING:
     import cython
 
 DEAD, WAITING, FOUND = 0, 1, 2  # what comes of a place where a frame may begin
-PLAIN, BEGINNING, HOLE = 0, 1, 2  # what a byte is: inside a segment, its first one, not captured
+PLAIN, HOLE, BEGINNING = 0, 1, 2  # what a byte is: inside a segment; not captured; from 2 on: bits by beginning one
 
 HEADERS = 3  # frames in a row that a chain has at least, where the end of the stream does not bear it out
 ENOUGH = 22  # bits beyond those of the place: one chain in four million is chance
 ENOUGH_AT_END = 17  # a chain that ends where the stream does, its END_BITS among them
 OWN = 8  # bits beyond those of the place after which a frame of a chain is itself no chance: the ones before are left
 HEADER_BITS, FRAGMENT_BITS, EMPTY_BITS = 6, 3, 1  # of 256 first bytes 7 are legal, and one of two mask bits
-FIRST_BEGINNING_BITS, BEGINNING_BITS = 6, 4  # a segment begins where the frame does
+FIRST_BEGINNING_BITS, BEGINNING_BITS = 6, 4  # at most, where a segment begins with the frame: it has that many places
 END_BITS = 7  # the last length leads to the very end
 REGISTERED_BITS, PRIVATE_BITS = 14, 7  # a Close with one of 12 codes, or one of 2000 (RFC 6455 7.4)
 TEXT_MASKED_BITS, TEXT_BITS = 12, 4  # at most, for text that is UTF-8
@@ -87,7 +87,7 @@ class Chains:
             return 0
         self.content += bytes(data[start:stop])
         self.kinds += bytes(size)
-        self.kinds[at] = BEGINNING
+        self.kinds[at] = BEGINNING + min(FIRST_BEGINNING_BITS, bits(size) - 1)
         self.pieces.append((at, at + size, offset, moment, False))
         self.captured += size
         return self._make_room()
@@ -103,7 +103,7 @@ class Chains:
         if size <= 0:
             return 0
         self.content += bytes(size)
-        self.kinds += b"\x02" * size
+        self.kinds += b"\x01" * size
         self.pieces.append((at, at + size, offset, None, cut))
         return self._make_room()
 
@@ -196,8 +196,8 @@ class Chains:
             own = HEADER_BITS
             if not self.fin:
                 own = FRAGMENT_BITS if self.opcode else EMPTY_BITS
-            if self.kinds[at] == BEGINNING:
-                own += FIRST_BEGINNING_BITS if at == place else BEGINNING_BITS
+            if self.kinds[at] >= BEGINNING:
+                own += min(self.kinds[at] - BEGINNING, FIRST_BEGINNING_BITS if at == place else BEGINNING_BITS)
             if size - at - self.header < self.length:
                 self._weigh(own, trials, at)
                 if self._believed(trials):

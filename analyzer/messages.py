@@ -378,11 +378,9 @@ class MessageReader(FramePayloadReader):
             close.after_peer_reset = theirs.was_reset
             if half.acknowledges and theirs.known:
                 beyond = half.acknowledgment
-                beyond -= theirs.next
+                beyond = (beyond - theirs.origin - theirs.offset) % WRAP
                 if beyond >= HALF_WRAP:
                     beyond -= WRAP
-                elif beyond < -HALF_WRAP:
-                    beyond += WRAP
                 close.acknowledged = theirs.offset + beyond
         if side.closes is None:
             side.closes = []

@@ -35,13 +35,13 @@ cdef class Source:
 cdef class Half(Source):
     cdef public Flow flow
     cdef public Half peer
-    cdef public unsigned int next, acknowledgment
+    cdef public unsigned int next, acknowledgment, origin
     cdef public bint known, acknowledges, finished
     cdef public int time_to_live
     cdef public long long packets, captured_bytes, fin_offset
     cdef public object held
     cdef public bint syn, was_reset
-    cdef public unsigned int initial
+    cdef public unsigned int initial, reset_sequence
     cdef public long long duplicate_bytes, conflicting_bytes, lost_bytes, cut_bytes
     cdef public long long skipped_bytes, after_end_bytes, retransmissions
     cdef public long long fin_time, reset_time

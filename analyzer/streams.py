@@ -276,6 +276,8 @@ class Streams(SegmentReader):
             if not half.acknowledges:
                 half.acknowledges = True
                 half.acknowledgment = segment.acknowledgment
+                if not half.peer.known:  # what it has not acknowledged yet comes next
+                    _start_at(half.peer, segment.acknowledgment)
             elif difference(segment.acknowledgment, half.acknowledgment) > 0:
                 half.acknowledgment = segment.acknowledgment
         if flags & (SYN | FIN | RST):
@@ -313,10 +315,9 @@ class Streams(SegmentReader):
         sequence: cython.uint = segment.sequence
         if segment.flags & SYN:
             sequence = advance(sequence, 1)
+        if not half.known or (half.captured_bytes == 0 and not half.syn and difference(sequence, half.next) < 0):
+            _start_at(half, sequence)
         half.captured_bytes += stop - start
-        if not half.known:
-            half.known = True
-            half.next = sequence
         ahead = difference(sequence, half.next)
         if ahead > 0:
             self._hold(half, ahead, length)
@@ -488,7 +489,7 @@ class Streams(SegmentReader):
                 flow.opener = half
         if flags & FIN and half.fin_offset == MISSING:
             if not half.known:
-                half.known, half.next = True, segment.sequence
+                _start_at(half, segment.sequence)
             half.fin_time = self.packet.time
             half.fin_offset = half.offset + difference(segment.sequence, half.next) + segment.length
             half.fin_offset += 1 if flags & SYN else 0
@@ -518,6 +519,7 @@ class Streams(SegmentReader):
         if not half.was_reset:
             half.was_reset = True
             half.reset_time = self.packet.time
+            half.reset_sequence = self.in_hand.sequence
         if flow.end_how == END_CAPTURE:
             flow.end_how, flow.end_by = END_RST, half
         reader: Reader | None = half.reader
@@ -588,10 +590,14 @@ class Streams(SegmentReader):
         """Bytes after the last captured one that the peer acknowledged, or that stood before the FIN, are lost."""
         peer: Half = half.peer
         size: cython.longlong
+        beyond: cython.longlong
         if half.fin_offset != MISSING:
             size = half.fin_offset - half.offset
-        elif peer.acknowledges and half.known:
-            size = difference(peer.acknowledgment, half.next)
+        elif half.known:
+            size = difference(peer.acknowledgment, half.next) if peer.acknowledges else 0
+            beyond = difference(half.reset_sequence, half.next) if half.was_reset else 0
+            if size < beyond <= OUTSIDE:  # an RST stands after what was sent
+                size = beyond
             size = 0 if size == 1 else size  # a FIN that was not captured has a number of its own
         else:
             return
@@ -623,6 +629,12 @@ def _is_whole(half: Half) -> cython.bint:
 
 def _synchronise(half: Half, initial: cython.uint) -> None:
     """Set a half by its SYN."""
-    half.syn = half.known = True
+    half.syn = True
     half.initial = initial
-    half.next = advance(initial, 1)
+    _start_at(half, advance(initial, 1))
+
+
+def _start_at(half: Half, sequence: cython.uint) -> None:
+    """Its stream begins with this sequence number."""
+    half.known = True
+    half.next = half.origin = sequence

@@ -35,11 +35,12 @@ cdef class Direction(Reader):
     cdef long long body, held_cost, over_bytes, over_gap
     cdef Py_ssize_t wanted
     cdef int phase, preface, ended
-    cdef public bint late
+    cdef public bint late, lost_track
     cpdef object part(self)
     cpdef bint at_start(self)
     cpdef bint searches(self)
     cpdef object wait(self)
+    cpdef object begin_anywhere(self)
     cpdef object go_on(self)
     cpdef object start_over(self)
     cpdef object let_go(self)
@@ -63,4 +64,5 @@ cdef class Direction(Reader):
     cpdef object replay(self, bytes chunk, long long time, long long number, int file, long long offset)
     cpdef object replay_gap(self, long long size, bint cut)
     cpdef object resume(self)
+    cpdef object resume_unrequested(self)
     cpdef object settle(self)

@@ -91,7 +91,7 @@ class Direction(Reader):
     pending: what has come of a head, preface or line that is not whole; wanted: the bytes a preface has at least.
     body: bytes of a body to pass over, before the source is told. held: (bytes, time, packet, file, offset, gap, cut),
     what came while another answer is awaited; over_bytes, over_gap: what no longer went in.
-    late: frames were agreed, yet the upgrade request may still come; after: who takes the frames then.
+    lost_track: bytes were missing, and no head was found since. late: frames were agreed, yet the upgrade request may still come; after: who takes the frames then.
     """
 
     def __init__(self, exchange: Exchange, packet: Packet, source: Source, half: Half) -> None:
@@ -113,6 +113,7 @@ class Direction(Reader):
         self.preface: cython.int = 0
         self.ended: cython.int = -1
         self.late: cython.bint = False
+        self.lost_track: cython.bint = False
         source.reader = self
 
     def data(self, start: cython.Py_ssize_t, stop: cython.Py_ssize_t) -> None:
@@ -134,13 +135,14 @@ class Direction(Reader):
             self.hold_gap(size, cut)
             return
         if self.late:
-            self.resume()
+            self.resume_unrequested()
             self.replay_gap(size, cut)
             return
         begun: bytes = bytes(self.pending)
         phase: cython.int = self.phase
         self.pending.clear()
         self.phase = SEARCH
+        self.lost_track = True
         self.exchange.uncertain = True
         if self is self.exchange.server:
             self.exchange.answers_missing = True
@@ -158,7 +160,7 @@ class Direction(Reader):
         """See Reader."""
         self.ended = how
         if self.late:
-            self.resume()
+            self.resume_unrequested()
         elif self is self.exchange.client and self.peer.half.captured_bytes == 0 and self.holds_frames():
             self.exchange.presume()
         if self.peer.ended >= 0:
@@ -196,6 +198,12 @@ class Direction(Reader):
         self.settle()
         self.source.reader = None
         self.source.skip = EVERYTHING
+
+    def begin_anywhere(self) -> None:
+        """The frame reader in place is not at the beginning of a frame: it must find one."""
+        reader: Reader | None = self.source.reader
+        if reader is not None and reader is not self:
+            reader.gap(0, False)
 
     def expect_late_request(self) -> None:
         """Frames may come, yet before them requests that stand later in the capture than their answer."""
@@ -266,6 +274,7 @@ class Direction(Reader):
                 self.pending[:] = begun
             return limit
         head: bytes = bytes(begun[:end])
+        self.lost_track = False
         self.pending.clear()
         self.phase = NEXT
         self.take_head(head)
@@ -485,6 +494,15 @@ class Direction(Reader):
         source.skip -= passed
         if passed < size and reader is not None:
             reader.gap(size - passed, cut)
+
+    def resume_unrequested(self) -> None:
+        """The late request does not come, or not as a whole."""
+        if self.phase == HEAD:
+            begun: bytes = bytes(self.pending)
+            self.pending.clear()
+            self.exchange.lost_request(begun)
+        if self.late:
+            self.resume()
 
     def resume(self) -> None:
         """No request comes (any more): frames go on here."""

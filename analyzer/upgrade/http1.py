@@ -350,6 +350,8 @@ class Opening(Exchange):
         self.waiting = NOTHING
         self.server.settle()
         self.openings.accept(connection)
+        if client.lost_track or self.cut_request is not None:
+            client.begin_anywhere()
         if not asked and self.cut_request is None and not client.searches():
             client.expect_late_request()
         else:
