@@ -13,7 +13,7 @@ cdef class MessageReader(FramePayloadReader):
     cdef object inflater
     cdef object gathered
     cdef bytes control, character
-    cdef bint control_whole, framing_known
+    cdef bint control_whole, framing_known, key_told
     cdef object judge
     cdef long long last_key, last_step
     cdef int keys
@@ -40,5 +40,5 @@ cdef class MessageReader(FramePayloadReader):
 
 cdef long long WRAP, HALF_WRAP
 cdef unsigned long long CONTROL_MOST
-cdef long long NORMAL
+cdef bint _is_usual(Close close) except? True
 cdef int CONTINUATION, TEXT, BINARY, CLOSE, PING, PONG, IGNORED, DATA

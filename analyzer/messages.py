@@ -32,7 +32,6 @@ if TYPE_CHECKING:
 
 CONTINUATION, TEXT, BINARY, CLOSE, PING, PONG = 0, 1, 2, 8, 9, 10
 CONTROL_MOST = 125  # payload bytes of a control frame (RFC 6455 5.5)
-NORMAL = 1000
 IGNORED, DATA = -1, 100  # what becomes of a payload, beside the control opcodes
 
 WRAP, HALF_WRAP = 1 << 32, 1 << 31  # of sequence numbers (RFC 9293 3.4)
@@ -83,6 +82,7 @@ class MessageReader(FramePayloadReader):
         self.last_key = self.last_step = 0
         self.keys = 0
         self.closes_seen = 0
+        self.key_told = False
 
     def begin(self) -> None:
         frame: Frame = self.frame
@@ -90,7 +90,7 @@ class MessageReader(FramePayloadReader):
         if self.judge is not None:
             if self._looks_odd():
                 self.judge.frame(frame, self.in_message, self.framing_known)
-            if frame.masked:
+            if frame.masked and self.judge is not None:
                 self._look_at_key()
         self.position = 0
         frame.message = MISSING
@@ -129,7 +129,11 @@ class MessageReader(FramePayloadReader):
         key: cython.longlong = self.frame.masking_key
         step: cython.longlong = (key - self.last_key) & 0xFFFFFFFF
         if key == 0 or (self.keys > 0 and (step == 0 or (self.keys > 1 and step == self.last_step))):
-            self.judge.key("0" if key == 0 else "the same again" if step == 0 else "counting")
+            if not self.key_told:
+                self.key_told = True
+                found = "0" if key == 0 else "the same again" if step == 0 else "counting"
+                if not self.judge.key(self.side, found):
+                    self.judge = None
         self.last_key = key
         self.last_step = step
         if self.keys < 2:
@@ -381,9 +385,8 @@ class MessageReader(FramePayloadReader):
             side.closes.append(close)
             self.observer.close(close)
         self.closes_seen += 1
-        if self.judge is not None:
-            if close.code != NORMAL or close.size > CONTROL_MOST or self.closes_seen > 1 or not close.reason.isascii():
-                self.judge.close(close, self.closes_seen)
+        if self.judge is not None and not (self.closes_seen == 1 and _is_usual(close)):
+            self.judge.close(close, self.closes_seen)
         connection.begin_ending(frame.time)
 
     def _complete_ping(self) -> None:
@@ -414,6 +417,16 @@ class MessageReader(FramePayloadReader):
                 del pings[: index + 1]
                 peer.unanswered_pings = 0
                 return
+
+
+def _is_usual(close: Close) -> cython.bint:
+    """Nothing in the body needs a closer look (RFC 6455 5.5.1, 7.4)."""
+    code: cython.longlong = close.code
+    if close.size == 0:
+        return True
+    if close.size > CONTROL_MOST or close.cut or not close.reason.isascii():
+        return False
+    return 3000 <= code < 5000 or 1000 <= code <= 1003 or (1007 <= code <= 1014 and code != 1010)
 
 
 def _is_utf8(text: bytes) -> bool:

@@ -415,6 +415,8 @@ def _clean(word: str) -> cython.int:
 
 def _exact(connection: Connection, side: Side) -> cython.bint:
     """Nothing of this side's frames is missing from the capture."""
+    if connection.opening == "unanswered" and _may_hide_answer(connection):
+        return False  # frames may have passed as something else
     return side.exact and not side.broken and not _not_captured(side) and connection.opening != "midstream"
 
 

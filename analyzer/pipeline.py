@@ -139,9 +139,10 @@ class Pipeline:
 
     def _accept(self, connection: Connection) -> None:
         """Both directions are WebSocket frames from here on."""
+        judge = None if self.rules is None else self.rules.judge_of(connection)
         for side in (connection.client, connection.server):
             assert side.source is not None
-            side.judge = None if self.rules is None else self.rules.side(side)
+            side.judge = judge
             frame = Frame()
             messages = MessageReader(self.packet, side, frame, self.observer, self.tables, self.payloads)
             side.source.reader = FrameReader(self.packet, side.source, side, frame, messages)

@@ -323,13 +323,14 @@ class Violation:
 
 
 class Judge:
-    """Who holds one side's frames against the rules. The stages call it only where something is unusual."""
+    """Who holds frames against the rules. The stages call it only where something is unusual."""
 
     def frame(self, frame: Frame, in_message: bool, framing_known: bool) -> None:
         """An unusual frame header; in_message: a message was under way; framing_known: that is certain."""
 
-    def key(self, found: str) -> None:
-        """A masking key that is not fresh, in words."""
+    def key(self, side: Side, found: str) -> bool:
+        """The side's first masking key that is not fresh, in words. False: these may be no frames, ask no more."""
+        return True
 
     def message(self, message: Message, inflated: bool) -> None:
         """A message whose text is not UTF-8, or that could not be inflated."""

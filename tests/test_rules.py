@@ -8,7 +8,7 @@ import pytest
 from by_hand import Talk
 
 from analyzer import limits
-from analyzer.records import MISSING, Close, Frame, Observer, Packet, Violation
+from analyzer.records import MISSING, Close, Frame, Observer, Packet, Side, Violation
 from analyzer.rules import Rules, extensions, frames, handshake
 from analyzer.rules.catalog import RULES, SEVERITIES
 from analyzer.schema import TABLES
@@ -244,6 +244,48 @@ class TestFrames:
 def close(body: bytes) -> Close:
     talk = Talk()
     return talk.close(talk.server, body)
+
+
+def sent(side: Side, frame: Frame) -> Frame:
+    """The frame as that side's."""
+    frame.sender = side
+    return frame
+
+
+class TestSides:
+    def test_f5_keys_of_frames_found_midstream_may_be_no_keys(self) -> None:
+        for opening, rules in (("handshake", ["F5"]), ("midstream", [])):
+            told, talk = Told(), Talk(opening)
+            judge = Rules(Packet(), told).judge_of(talk.connection)
+            assert judge is not None
+            assert judge.key(talk.client, "the same again") is bool(rules)
+            assert told.rules == rules
+
+    def test_frames_after_a_weak_resync_are_not_judged(self) -> None:
+        told, talk = Told(), Talk()
+        judge = Rules(Packet(), told).judge_of(talk.connection)
+        assert judge is not None
+        talk.client.weak_resyncs = 1
+        judge.frame(sent(talk.client, header(3, masked=True)), in_message=False, framing_known=True)
+        judge.close(talk.close(talk.client, b"\x03\xed"), 1)
+        assert told.rules == []
+
+    def test_f1_is_not_judged_where_masks_told_who_is_the_client(self) -> None:
+        told, talk = Told(), Talk()
+        talk.connection.client_basis = "masks"
+        judge = Rules(Packet(), told).judge_of(talk.connection)
+        assert judge is not None
+        judge.frame(sent(talk.client, header(masked=False)), in_message=False, framing_known=True)
+        assert told.rules == []
+
+    def test_f2_is_not_judged_under_another_extension(self) -> None:
+        told, talk = Told(), Talk()
+        talk.connection.http_status = 101
+        talk.connection.extensions = "x-own"
+        judge = Rules(Packet(), told).judge_of(talk.connection)
+        assert judge is not None
+        judge.frame(sent(talk.client, header(rsv=2, masked=True)), in_message=False, framing_known=True)
+        assert told.rules == []
 
 
 class TestCloses:

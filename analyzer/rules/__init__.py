@@ -25,23 +25,27 @@ class Rules:
     def __init__(self, packet: Packet, observer: Observer) -> None:
         self.packet = packet
         self._observer = observer
+        self._frames = FrameJudge(self)
         self._keys: dict[str, int] = {}  # the connection that used it; before its answer -1 - that
 
-    def side(self, side: Side) -> SideJudge | None:
-        """Who judges a side's frames; None where these may not be frames."""
-        if side.connection.client_basis == "port":
+    def judge_of(self, connection: Connection) -> Judge | None:
+        """Who judges its frames; None where these may not be frames."""
+        if connection.client_basis == "port":
             return None
-        if side.connection.violations < 0:
-            side.connection.violations = 0
-        return SideJudge(self, side)
+        if connection.violations < 0:
+            connection.violations = 0
+        return self._frames
 
     def request(self, connection: Connection, line: bytes, fields: Any) -> None:
         """A whole upgrade request: its first line and its fields (upgrade.heads)."""
-        connection.violations = max(0, connection.violations)
-        findings = handshake.request_line(line, fields[HOST])
-        findings += handshake.request_fields(fields[UPGRADE], fields[CONNECTION], fields[VERSION], fields[PROTOCOL])
+        if connection.violations < 0:
+            connection.violations = 0
         key = fields[KEY]
-        findings += tuple(handshake.request_key(key))
+        findings = handshake.request_fields(fields[UPGRADE], fields[CONNECTION], fields[VERSION], fields[PROTOCOL])
+        if not (line.startswith(b"GET ") and line.endswith(b" HTTP/1.1\r") and fields[HOST]):
+            findings = (*handshake.request_line(line, fields[HOST]), *findings)
+        if key is None or not handshake.KEY.fullmatch(key):
+            findings += tuple(handshake.request_key(key))
         if findings:
             self.tell(connection.client, findings)
         before = self._keys.get(key)
@@ -51,7 +55,7 @@ class Rules:
             self._keys[key] = -1 - connection.number
         elif before is not None and before >= 0:  # else a proxy hands it on, while its own client waits
             self.tell(connection.client, [("H3", NOTE, "a new key", f"{key}, as in connection {before}")])
-        connection.asked = (key, fields[VERSION], any(severity == MUST for _, severity, _, _ in findings))
+        connection.asked = (key, fields[VERSION], _any_must(findings))
 
     def early(self, connection: Connection, sent: bytes) -> None:
         """The client sent these bytes after its request and before the answer."""
@@ -78,7 +82,8 @@ class Rules:
             fields[EXTENSIONS],
             connection.offered_extensions,
         )
-        findings += tuple(handshake.answer_key(key, fields[ACCEPT]))
+        if key is not None and fields[ACCEPT] != (expected := handshake.accept_of(key)):
+            findings += (("H5", MUST, expected, str(fields[ACCEPT])),)
         if broken:
             findings += (("H10", MUST, "an HTTP error in answer to a request that breaks a rule", "101"),)
         if findings:
@@ -88,7 +93,9 @@ class Rules:
         """Nothing more comes of the connection."""
         connection.asked = None
         client, server = connection.client, connection.server
-        if connection.violations < 0 or not (ending.all_seen(client) and ending.all_seen(server)):
+        if connection.violations < 0 or ending.is_usual(client, server):
+            return
+        if not ending.all_seen(client) or not ending.all_seen(server):
             return
         for side in (client, server):
             owed = ending.pings(side)
@@ -136,23 +143,18 @@ class Rules:
             self._observer.violation(violation)
 
 
-class SideJudge(Judge):
-    """What is unusual in one side's frames."""
+class FrameJudge(Judge):
+    """What is unusual in the frames of any side. Frames that were found again by the end of the stream alone may be
+    none, and are not judged."""
 
-    def __init__(self, rules: Rules, side: Side) -> None:
-        self._rules, self._side = rules, side
-        self._keys_told = False
-
-    @property
-    def _unsure(self) -> bool:
-        """These may be no frames: they were found again by the end of the stream alone."""
-        return bool(self._side.weak_resyncs > 0)
+    def __init__(self, rules: Rules) -> None:
+        self._rules = rules
 
     def frame(self, frame: Frame, in_message: bool, framing_known: bool) -> None:
-        side = self._side
-        connection = side.connection
-        if self._unsure:
+        side = frame.sender
+        if side is None or side.weak_resyncs:
             return
+        connection = side.connection
         findings: list[frames.Finding] = []
         if connection.client_basis in TOLD_BY:
             findings += frames.masking(frame, side.is_client)
@@ -165,20 +167,26 @@ class SideJudge(Judge):
         findings += frames.data_after_close(frame, bool(side.closes))
         self._rules.tell(side, findings)
 
-    def key(self, found: str) -> None:
-        if not self._keys_told and not self._unsure:
-            self._keys_told = True
-            self._rules.tell(self._side, [("F5", MUST, "a key that can't be foreseen", found)])
+    def key(self, side: Side, found: str) -> bool:
+        if side.connection.opening != "handshake":
+            return False  # bytes that repeat themselves look like frames with one key
+        if not side.weak_resyncs:
+            self._rules.tell(side, [("F5", MUST, "a key that can't be foreseen", found)])
+        return True
 
     def message(self, message: Message, inflated: bool) -> None:
-        if not self._unsure:
-            self._rules.tell(self._side, frames.content(message, inflated))
+        if not message.sender.weak_resyncs:
+            self._rules.tell(message.sender, frames.content(message, inflated))
 
     def close(self, close: Close, number: int) -> None:
-        if self._unsure:
-            return
-        findings = [*frames.close_body(close), *frames.close_code(close, self._side.is_client)]
-        self._rules.tell(self._side, [*findings, *frames.close_again(number)])
+        if not close.sender.weak_resyncs:
+            self._rules.tell(close.sender, frames.close_body(close))
+            self._rules.tell(close.sender, frames.close_code(close, close.sender.is_client))
+            self._rules.tell(close.sender, frames.close_again(number))
+
+
+def _any_must(findings: Iterable[frames.Finding]) -> bool:
+    return any(severity == MUST for _, severity, _, _ in findings)
 
 
 def _extensions_known(connection: Connection) -> bool:

@@ -144,8 +144,9 @@ class Midstream:
         flow.opening = self
 
     def part(self) -> None:
-        """Let the watchers go: in a ring they would wait for the garbage collector."""
-        self.low.midstream = self.high.midstream = None  # type: ignore[assignment]
+        """Part from everything that leads back here: in a ring they would wait for the garbage collector."""
+        for watcher in (self.low, self.high):
+            watcher.midstream = watcher.source = watcher.half = watcher.other = None  # type: ignore[assignment]
 
     def decide(self) -> None:
         """Is it a WebSocket, or can it be none?"""
