@@ -111,10 +111,11 @@ class Rules:
         if one is None or other is None:
             close = one or other
             if close is not None and not close.after_peer_fin and not close.after_peer_reset:
-                self._tell_of(close, close.sender.peer, ending.close_answer(close, None, until))
+                self._tell_of(close, close.sender.peer, ending.unanswered(close, until))
             return
-        first, later = (one, other) if one.time <= other.time else (other, one)
-        self._tell_of(later, later.sender, ending.close_answer(first, later, until))
+        if connection.http == "2":
+            return  # the end of a stream closes no TCP connection (RFC 8441 5)
+        later = one if one.time > other.time else other
         self._tell_of(later, connection.server, ending.server_closes(connection, later, until))
 
     def _tell_of(self, close: Close, sender: Side, finding: frames.Finding | None) -> None:
@@ -198,7 +199,9 @@ def _extensions_known(connection: Connection) -> bool:
 
 
 def _first_end(connection: Connection) -> int:
-    """The time of the first FIN or RST, else how far the capture goes."""
+    """The time of the first FIN or RST (HTTP/2: of the stream's end), else how far the capture goes."""
+    if connection.http == "2" and connection.end_time != NO_TIME:
+        return int(connection.end_time)
     halves = (connection.client.half, connection.server.half)
     times: list[int] = [time for half in halves for time in (half.fin_time, half.reset_time) if time != NO_TIME]
     until: int = connection.flow.watched_until

@@ -40,7 +40,7 @@ RULES = {
         Rule("F8", "5.5.1, 5.6, 8.1", MUST, "text and close reasons are UTF-8"),
         Rule("C1", "5.5.1", MUST, "the body of a Close is empty or begins with a code of two bytes"),
         Rule("C2", "5.5.1", MUST, "after its Close a side sends no data frame and no second Close"),
-        Rule("C3", "5.5.1", MUST, "a Close is answered by a Close, usually with the same code"),
+        Rule("C3", "5.5.1", MUST, "a Close is answered by a Close; with which code is left to who answers"),
         Rule("C4", "7.4", MUST, "the close code may be on the wire, from this side"),
         Rule("C5", "5.5.1, 7.1.1", MUST, "after both Closes the server closes the TCP connection at once"),
         Rule("C6", "5.5", MUST, "a close reason has at most 123 bytes"),

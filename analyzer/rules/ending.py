@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from analyzer.records import NO_TIME, Close, Connection, Side
-from analyzer.rules.catalog import MUST, NOTE
+from analyzer.rules.catalog import MUST
 
 SECOND = 1_000_000_000
 ANSWER_DUE = SECOND
@@ -21,14 +21,14 @@ def first_close(side: Side) -> Close | None:
 
 
 def is_usual(client: Side, server: Side) -> bool:
-    """Both Closes with one code and TCP closed soon, or no Close, and every Ping answered: nothing to judge."""
+    """Both Closes and TCP closed soon, or no Close, and every Ping answered: nothing to judge."""
     if client.outstanding_pings or server.outstanding_pings:
         return False
     if not client.closes or not server.closes:
         return not client.closes and not server.closes
     one, other = client.closes[0], server.closes[0]
     finished = server.half.fin_time - SERVER_CLOSE_DUE
-    return bool(server.half.finished and one.code == other.code and finished < min(one.time, other.time))
+    return bool(server.half.finished and finished < min(one.time, other.time))
 
 
 def all_seen(side: Side) -> bool:
@@ -37,13 +37,8 @@ def all_seen(side: Side) -> bool:
     return side.exact and not side.broken and half is not None and half.packets > 0 and not half.lost_bytes
 
 
-def close_answer(close: Close, answer: Close | None, until: int) -> Finding | None:
-    """C3. until: time to which an answer could have come, NO_TIME where that is not known."""
-    if answer is not None:
-        same = answer.code == close.code or answer.code <= 0 or close.code <= 0
-        if same or answer.acknowledged < close.end or close.code in FAILING:
-            return None
-        return "C3", NOTE, f"usually code {close.code}", f"code {answer.code}"
+def unanswered(close: Close, until: int) -> Finding | None:
+    """C3 of a Close without an answer. until: time to which one could have come, NO_TIME where that is not known."""
     if close.code in FAILING or NO_TIME in (until, close.time) or until - close.time < ANSWER_DUE:
         return None
     return "C3", MUST, "a Close in answer", f"none in {(until - close.time) / SECOND:.1f} s"
