@@ -112,8 +112,9 @@ class Half(Source):
     """One direction of a TCP connection: what its sender sent.
 
     known: `next` is set; syn: its SYN was seen (with `initial`); acknowledges: it has sent an ACK (the furthest in
-    `acknowledgment`); finished: its FIN is in order; was_reset: it sent an RST (reset_time: when, if times are known; reset_sequence: its number).
-    next: the sequence number expected; origin: that of stream offset 0; fin_offset: stream offset of its FIN, MISSING if none was seen.
+    `acknowledgment`); finished: its FIN is in order; was_reset: it sent an RST (reset_time: when, if times are known;
+    reset_sequence: its number). next: the sequence number expected; origin: that of stream offset 0; fin_offset: stream
+    offset of its FIN, MISSING if none was seen.
     captured_bytes: payload bytes in the capture, of which duplicate_bytes had come before (conflicting_bytes of them
     with another value, where both copies were at hand); skipped_bytes: passed over at the reader's wish;
     after_end_bytes: beyond its own FIN, read by nobody.

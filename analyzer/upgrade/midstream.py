@@ -146,7 +146,7 @@ class Midstream:
     def part(self) -> None:
         """Let the directions go: in a ring they would wait for the garbage collector."""
         for watcher in (self.low, self.high):
-            del watcher.midstream
+            del watcher.midstream, watcher.other
         del self.low, self.high
 
     def decide(self) -> None:
