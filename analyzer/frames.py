@@ -171,7 +171,7 @@ class FrameReader(Reader):
             side.may_hide_close = False
 
     def gap(self, size: cython.longlong, cut: cython.bint) -> None:
-        if self.base < 0:
+        if self.base < 0 and size > 0:
             self.base = self.source.offset
         self.side.exact = False
         if size < 0:
