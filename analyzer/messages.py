@@ -323,6 +323,7 @@ class MessageReader(FramePayloadReader):
         elif frame.length:
             close.code = MISSING
         close.time, close.packet, close.file = frame.time, frame.packet, frame.file
+        close.end_lost = frame.end_lost
         close.begin, close.end = frame.begin, frame.finish
         if half is not None:
             theirs = peer.half
