@@ -155,6 +155,7 @@ class Chains:
             if self._may_begin(self.tried) and self._try(self.tried, ended):
                 return True
             self.tried += 1
+        self.begins = -1
         return False
 
     def _try(self, place: cython.Py_ssize_t, ended: cython.bint) -> cython.bint:

@@ -182,11 +182,17 @@ class FrameReader(Reader):
             self.payloads.missing(size)
             self.remaining -= size
             if self.remaining == 0:
-                self._complete(self.source.offset + size)
+                self._complete_without_end(self.source.offset + size, not cut)
         else:
-            self._lose_track(size)
+            self._lose_track(size, cut)
 
-    def _lose_track(self, size: cython.longlong) -> None:
+    def _complete_without_end(self, offset: cython.longlong, lost: cython.bint) -> None:
+        """The frame's last bytes are missing; lost: not cut off the very packet in hand."""
+        self.frame_in_hand.end_lost = lost
+        self._complete(offset)
+        self.frame_in_hand.end_lost = False
+
+    def _lose_track(self, size: cython.longlong, cut: cython.bint) -> None:
         """A hole of `size` bytes (0: nobody knows how many) goes beyond the frame in hand: what follows may be the
         middle of another one. A frame of which only payload is missing is complete."""
         side: Side = self.side
@@ -194,7 +200,7 @@ class FrameReader(Reader):
         if self.in_payload:
             passed = self.remaining
             self.payloads.missing(passed)
-            self._complete(self.source.offset + passed)
+            self._complete_without_end(self.source.offset + passed, not cut)
         self.lost = size - passed + self.header_held
         side.frame_bytes += self.header_held
         self.header_held = 0

@@ -91,7 +91,7 @@ cdef class Close:
     cdef public bytes reason
     cdef public long long time, packet, begin, end, size, acknowledged
     cdef public int file
-    cdef public bint cut, after_peer_fin, after_peer_reset
+    cdef public bint cut, end_lost, after_peer_fin, after_peer_reset
 
 cdef class Side:
     cdef public bint broken, deflate, may_hide_close, uncertain, context_lost
@@ -128,7 +128,7 @@ cdef class Connection:
 
 cdef class Frame:
     cdef public Side sender
-    cdef public bint fin, masked
+    cdef public bint fin, masked, end_lost
     cdef public int rsv, opcode, header_size
     cdef public unsigned int masking_key
     cdef public long long begin, finish

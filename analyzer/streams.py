@@ -408,11 +408,11 @@ class Streams(SegmentReader):
     def _open(self, half: Half, start: cython.Py_ssize_t, stop: cython.Py_ssize_t) -> cython.bint:
         """Have the first bytes of a flow looked at; say whether there is now a reader for them."""
         flow = half.flow
-        if flow.index < 0:
+        if flow.index < 0 and flow.begun:
             return False
         if not flow.begun:
             flow.begun = True
-            if not self.openings.begin(flow, flow.low, flow.high, start, stop):
+            if not self.openings.begin(flow, flow.low, flow.high, start, stop) and flow.index >= 0:
                 self._ignore(flow)
         return half.reader is not None
 
