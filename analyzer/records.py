@@ -473,8 +473,8 @@ class Frame:
     rsv: the three bits as a number 0-7; masking_key: as a big-endian number; begin, finish: TCP stream offsets of its
     first byte and of the byte after its last; captured: payload bytes present of `length`; end_lost: its last bytes
     were lost; stream_offset: bytes of that direction since the handshake before the frame's first; message: number of
-    its message within its sender's messages of that connection, from 0, MISSING for a control frame. time, packet, file: of the packet that
-    completed it.
+    its message within its sender's messages of that connection, from 0, MISSING for a control frame.
+    time, packet, file: of the packet that completed it.
     """
 
     def __init__(self) -> None:
