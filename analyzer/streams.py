@@ -286,6 +286,9 @@ class Streams(SegmentReader):
             self._payload(half)
             if half.fin_offset >= 0:
                 self._check_fin(flow, half)
+        elif segment.sequence != half.next:
+            half.silent = True
+            half.silent_sequence = segment.sequence
         if flow.low.held is not None:
             self._watch_hole(flow, flow.low)
         if flow.high.held is not None:
@@ -519,7 +522,7 @@ class Streams(SegmentReader):
         if not half.was_reset:
             half.was_reset = True
             half.reset_time = self.packet.time
-            half.reset_sequence = self.in_hand.sequence
+            half.silent, half.silent_sequence = True, self.in_hand.sequence
         if flow.end_how == END_CAPTURE:
             flow.end_how, flow.end_by = END_RST, half
         reader: Reader | None = half.reader
@@ -587,7 +590,8 @@ class Streams(SegmentReader):
         self._check_fin(flow, half)
 
     def _lose_tail(self, half: Half) -> None:
-        """Bytes after the last captured one that the peer acknowledged, or that stood before the FIN, are lost."""
+        """Bytes after the last captured one are lost: those that the peer acknowledged, or that stand before the FIN,
+        or before a segment without payload."""
         peer: Half = half.peer
         size: cython.longlong
         beyond: cython.longlong
@@ -595,8 +599,8 @@ class Streams(SegmentReader):
             size = half.fin_offset - half.offset
         elif half.known:
             size = difference(peer.acknowledgment, half.next) if peer.acknowledges else 0
-            beyond = difference(half.reset_sequence, half.next) if half.was_reset else 0
-            if size < beyond <= OUTSIDE:  # an RST stands after what was sent
+            beyond = difference(half.silent_sequence, half.next) if half.silent else 0
+            if size < beyond <= OUTSIDE:
                 size = beyond
             size = 0 if size == 1 else size  # a FIN that was not captured has a number of its own
         else:
