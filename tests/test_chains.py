@@ -123,7 +123,7 @@ class TestJunk:
         ids=["zeros", "counting", "json", "cyrillic", "kana", "shorts", "words"],
     )
     def test_other_content_is_no_chain(self, junk: bytes) -> None:
-        for start in range(0, 40):
+        for start in range(40):
             for masked in (0, 1, -1):
                 assert not self._found(junk[start:], masked)
 
