@@ -41,8 +41,8 @@ cdef class Half(Source):
     cdef public int time_to_live
     cdef public long long packets, captured_bytes, fin_offset
     cdef public object held
-    cdef public bint syn
-    cdef public unsigned int initial, reset_sequence
+    cdef public bint syn, silent
+    cdef public unsigned int initial, silent_sequence
     cdef public long long duplicate_bytes, conflicting_bytes, lost_bytes, cut_bytes
     cdef public long long skipped_bytes, after_end_bytes, retransmissions
     cdef public long long fin_time, reset_time

@@ -116,8 +116,8 @@ class Half(Source):
     """One direction of a TCP connection: what its sender sent.
 
     known: `next` is set; syn: its SYN was seen (with `initial`); acknowledges: it has sent an ACK (the furthest in
-    `acknowledgment`); reset_time: when it sent an RST, if times are known; reset_sequence: the RST's number.
-    next: the sequence number expected; origin: that of stream offset 0; fin_offset: stream offset of its FIN, MISSING
+    `acknowledgment`); reset_time: when it sent an RST, if times are known. silent: it sent segments without payload
+    that stood elsewhere than the next byte (the last one: silent_sequence). next: the sequence number expected; origin: that of stream offset 0; fin_offset: stream offset of its FIN, MISSING
     if none was seen.
     captured_bytes: payload bytes in the capture, of which duplicate_bytes had come before (conflicting_bytes of them
     with another value, where both copies were at hand); skipped_bytes: passed over at the reader's wish;
@@ -161,7 +161,8 @@ class Half(Source):
         self.retransmissions: cython.longlong = 0
         self.fin_time: cython.longlong = NO_TIME
         self.reset_time: cython.longlong = NO_TIME
-        self.reset_sequence: cython.uint = 0
+        self.silent: cython.bint = False
+        self.silent_sequence: cython.uint = 0
         self.fin_offset: cython.longlong = MISSING
         self.time_to_live: cython.int = -1
         self.reset_time_to_live: cython.int = -1

@@ -295,6 +295,8 @@ class Streams(SegmentReader):
                 self._check_fin(flow, half)
         elif segment.sequence != half.next:
             self._probe(half)
+            half.silent = True
+            half.silent_sequence = segment.sequence
         if segment.window == 0:
             self._shut(half)
         elif half.shut_packet and flags & RST == 0:
@@ -592,10 +594,10 @@ class Streams(SegmentReader):
             half.was_reset = True
             half.reset_time = self.packet.time
             half.reset_time_to_live = self.in_hand.time_to_live
-            half.reset_sequence = self.in_hand.sequence
             half.reset_packet = self.packet.number
             if half.acknowledges and half.peer.known:
                 half.reset_silent = difference(half.peer.next, half.acknowledgment)
+            half.silent, half.silent_sequence = True, self.in_hand.sequence
         if flow.end_how == END_CAPTURE:
             flow.end_how, flow.end_by = END_RST, half
         reader: Reader | None = half.reader
@@ -663,7 +665,8 @@ class Streams(SegmentReader):
         self._check_fin(flow, half)
 
     def _lose_tail(self, half: Half) -> None:
-        """Bytes after the last captured one that the peer acknowledged, or that stood before the FIN, are lost."""
+        """Bytes after the last captured one are lost: those that the peer acknowledged, or that stand before the FIN,
+        or before a segment without payload."""
         peer: Half = half.peer
         size: cython.longlong
         beyond: cython.longlong
@@ -671,8 +674,8 @@ class Streams(SegmentReader):
             size = half.fin_offset - half.offset
         elif half.known:
             size = difference(peer.acknowledgment, half.next) if peer.acknowledges else 0
-            beyond = difference(half.reset_sequence, half.next) if half.was_reset else 0
-            if size < beyond <= OUTSIDE:  # an RST stands after what was sent
+            beyond = difference(half.silent_sequence, half.next) if half.silent else 0
+            if size < beyond <= OUTSIDE:
                 size = beyond
             size = 0 if size == 1 else size  # a FIN that was not captured has a number of its own
         else:
