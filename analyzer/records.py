@@ -117,7 +117,8 @@ class Half(Source):
 
     known: `next` is set; syn: its SYN was seen (with `initial`); acknowledges: it has sent an ACK (the furthest in
     `acknowledgment`); reset_time: when it sent an RST, if times are known. silent: it sent segments without payload
-    that stood elsewhere than the next byte (the last one: silent_sequence). next: the sequence number expected; origin: that of stream offset 0; fin_offset: stream offset of its FIN, MISSING
+    that stood elsewhere than the next byte (the last one: silent_sequence).
+    next: the sequence number expected; origin: that of stream offset 0; fin_offset: stream offset of its FIN, MISSING
     if none was seen.
     captured_bytes: payload bytes in the capture, of which duplicate_bytes had come before (conflicting_bytes of them
     with another value, where both copies were at hand); skipped_bytes: passed over at the reader's wish;
