@@ -19,7 +19,7 @@ test-wheel:  ## the whole suite against an installed wheel, outside the checkout
 fuzz:  ## fuzz for an hour each; inputs that reach something new are kept in build/fuzz
 	$(MAKE) fuzz-short FUZZ_LIMIT=-max_total_time=3600
 
-fuzz-short: FUZZ_LIMIT ?= -runs=1500 -seed=1
+fuzz-short: FUZZ_LIMIT ?= -runs=400 -seed=1
 fuzz-short:  ## fuzz for a few seconds each, the same inputs every time
 	for name in $(FUZZERS); do mkdir -p build/fuzz/$$name && \
 	$(PYTHON) fuzz/fuzz_$$name.py build/fuzz/$$name fuzz/corpus/$$name $(FUZZ_LIMIT) \
