@@ -26,22 +26,21 @@ HEAD_BYTES = 6  # as many as the longest magic number of a compression has
 class Opened(io.RawIOBase):
     """An input's own bytes, their beginning already looked at. consumed: bytes taken from it so far.
 
-    Reading errors come out as CannotRead; everything before has been given by then.
+    place: where in `raw` to begin, if that is one file object for all readers: each keeps a place of its own there, so
+    that none moves another's. Reading errors come out as CannotRead; everything before has been given by then.
     """
 
-    def __init__(self, name: str, raw: BinaryIO, owned: bool) -> None:
+    def __init__(self, name: str, raw: BinaryIO, owned: bool, place: int | None = None) -> None:
         super().__init__()
         self.name = name
         self._raw = raw
         self._owned = owned
-        self.head = b""
+        self._place = place
         self.consumed = 0
-        while len(self.head) < HEAD_BYTES:
-            piece = self._take(lambda: raw.read(HEAD_BYTES - len(self.head)))
-            if not piece:
-                break
-            self.head += piece
-        self._ahead = self.head
+        head, filled = bytearray(HEAD_BYTES), 0
+        while filled < HEAD_BYTES and (size := self._take(memoryview(head)[filled:])):
+            filled += size
+        self.head = self._ahead = bytes(head[:filled])
 
     def readable(self) -> bool:
         return True
@@ -53,9 +52,22 @@ class Opened(io.RawIOBase):
             buffer[:size] = self._ahead[:size]
             self._ahead = self._ahead[size:]
         else:
-            size = self._take(lambda: self._fill(buffer))
+            size = self._take(buffer)
         self.consumed += size
         return size
+
+    def _take(self, buffer: Any) -> int:
+        try:
+            if self._place is not None:
+                self._raw.seek(self._place)
+            size = self._fill(buffer)
+            if self._place is not None:
+                self._place += size
+            return size
+        except CannotRead:
+            raise
+        except Exception as error:  # file objects and remote file systems have errors of their own
+            raise CannotRead(self.name, _reason(error), self.consumed) from error
 
     def _fill(self, buffer: Any) -> int:
         if hasattr(self._raw, "readinto"):
@@ -63,14 +75,6 @@ class Opened(io.RawIOBase):
         piece = self._raw.read(len(buffer))
         buffer[: len(piece)] = piece
         return len(piece)
-
-    def _take(self, action: Callable[[], Any]) -> Any:
-        try:
-            return action()
-        except CannotRead:
-            raise
-        except Exception as error:  # file objects and remote file systems have errors of their own
-            raise CannotRead(self.name, _reason(error), self.consumed) from error
 
     def close(self) -> None:
         if not self.closed and self._owned:
@@ -82,16 +86,25 @@ class Input:
     """One capture file, wherever its bytes are.
 
     name: as the person gave it; rereadable: open() may be called again; size: of its own bytes, None if unknown.
+    owned: to be closed after reading; place: where an open file object, given again at each open(), stood.
     """
 
     def __init__(
-        self, name: str, opener: Opener, *, rereadable: bool, size: int | None = None, owned: bool = True
+        self,
+        name: str,
+        opener: Opener,
+        *,
+        rereadable: bool,
+        size: int | None = None,
+        owned: bool = True,
+        place: int | None = None,
     ) -> None:
         self.name = name
         self.rereadable = rereadable
         self.size = size
         self._opener = opener
         self._owned = owned
+        self._place = place
         self._opened = False
 
     def __repr__(self) -> str:
@@ -109,7 +122,7 @@ class Input:
         except (OSError, ValueError) as error:
             raise CannotRead(self.name, _reason(error)) from error
         try:
-            opened = Opened(self.name, raw, self._owned)
+            opened = Opened(self.name, raw, self._owned, self._place)
         except CannotRead:
             if self._owned:
                 raw.close()
@@ -274,16 +287,10 @@ def _file_object(stream: Any, name: str | None = None) -> Input:
         return _failing(name, "opened as text: open it with mode 'rb'")
     try:
         seekable = bool(stream.seekable())
-        start = stream.tell() if seekable else 0
+        place = stream.tell() if seekable else None
     except (AttributeError, OSError, ValueError):
-        seekable = False
-
-    def opener() -> BinaryIO:
-        if seekable:
-            stream.seek(start)
-        return cast(BinaryIO, stream)
-
-    return Input(name, opener, rereadable=seekable, owned=False)
+        place = None
+    return Input(name, lambda: cast(BinaryIO, stream), rereadable=place is not None, owned=False, place=place)
 
 
 def _packets(items: Iterable[Any]) -> Input:

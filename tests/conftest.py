@@ -24,11 +24,11 @@ collect_ignore = ["test_damage.py", "test_hostile.py", "test_midstream.py", "tes
 
 @dataclass(frozen=True)
 class Sample:
-    """A capture of one or more files, with what the endpoints themselves reported about it."""
+    """A capture of one or more files. facts: what the endpoints themselves reported about it, where they did."""
 
     name: str
     paths: tuple[Path, ...]
-    facts: dict[str, Any]
+    facts: dict[str, Any] | None = None
 
 
 def _samples() -> list[Sample]:
@@ -37,6 +37,9 @@ def _samples() -> list[Sample]:
         facts = json.loads(file.read_text(encoding="utf-8"))
         paths = tuple(SAMPLES / name for name in facts["captures"])
         samples.append(Sample(file.name.removesuffix(".expected.json"), paths, facts))
+    for file in sorted(SAMPLES.glob("*.cause.json")):
+        name = file.name.removesuffix(".cause.json")
+        samples.append(Sample(name, (SAMPLES / f"{name}.pcap",)))
     return samples
 
 
@@ -74,9 +77,9 @@ def pytest_sessionstart(session: pytest.Session) -> None:
 
 
 def pytest_generate_tests(metafunc: pytest.Metafunc) -> None:
-    if "sample" in metafunc.fixturenames:
-        samples = _samples()
-        metafunc.parametrize("sample", samples, ids=[sample.name for sample in samples])
+    for fixture in {"sample", "reported_sample"} & set(metafunc.fixturenames):
+        samples = [sample for sample in _samples() if fixture == "sample" or sample.facts is not None]
+        metafunc.parametrize(fixture, samples, ids=[sample.name for sample in samples])
 
 
 @pytest.fixture(scope="session")

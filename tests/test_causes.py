@@ -9,13 +9,18 @@ from causes import MAPPING, Verdict, verdicts
 
 import analyzer
 
-FOLDER = Path(__file__).parent / "data" / "causes"
+HERE = Path(__file__).resolve().parent
+FOLDERS = (HERE / "data" / "causes", HERE.parent / "sample_pcaps")
 MADE_OF_MANY = {"idle timer", "lifetime timer", "server stopped", "server shutdown", "idle expiry", "other leg"}
+
+
+def labelled() -> list[Path]:
+    return [file for folder in FOLDERS for file in sorted(folder.glob("*.cause.json"))]
 
 
 @pytest.fixture(scope="module")
 def found() -> list[Verdict]:
-    return list(verdicts(FOLDER))
+    return [each for folder in FOLDERS for each in verdicts(folder)]
 
 
 def test_every_cause_is_named_rightly(found: list[Verdict]) -> None:
@@ -33,8 +38,8 @@ def test_equal_jobs_of_clients_are_no_timer(found: list[Verdict]) -> None:
 
 
 def test_every_finding_has_its_basis_and_evidence() -> None:
-    for file in sorted(FOLDER.glob("*.pcap")):
-        connections = analyzer.analyze(file, tables=("connections",)).connections
+    captures = [labels.with_name(labels.name.replace("cause.json", "pcap")) for labels in labelled()]
+    for connections in (analyzer.analyze(capture, tables=("connections",)).connections for capture in captures):
         assert connections["cause"].notna().all()
         assert connections["cause_basis"].notna().all()
         assert (connections["evidence"].str.len() > 10).all()

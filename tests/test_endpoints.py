@@ -1,4 +1,4 @@
-"""Every sample against what the endpoints themselves reported: their own codes, counts and bytes, not a parser's."""
+"""Samples against what the endpoints themselves reported: their own codes, counts and bytes, not a parser's."""
 
 from __future__ import annotations
 
@@ -41,9 +41,9 @@ def _seen(row: Any, field: str) -> Any:
     return None if pd.isna(value) else value
 
 
-def test_the_rows_say_what_the_endpoints_reported(sample: Any) -> None:
-    rows = analyzer.analyze(*sample.paths).connections
-    pairs, _ = _pairs(sample.facts["connections"], rows)
+def test_the_rows_say_what_the_endpoints_reported(reported_sample: Any) -> None:
+    rows = analyzer.analyze(*reported_sample.paths).connections
+    pairs, _ = _pairs(reported_sample.facts["connections"], rows)
     differences = []
     for connection, row in pairs:
         name = f"{connection['client']} -> {connection['server']} {connection.get('path', '')}"
@@ -59,8 +59,8 @@ def test_the_rows_say_what_the_endpoints_reported(sample: Any) -> None:
     assert not differences, "\n".join(differences)
 
 
-def test_no_row_is_a_connection_that_no_endpoint_knows(sample: Any) -> None:
-    rows = analyzer.analyze(*sample.paths).connections
-    _, surplus = _pairs(sample.facts["connections"], rows)
-    if not sample.facts.get("others"):
+def test_no_row_is_a_connection_that_no_endpoint_knows(reported_sample: Any) -> None:
+    rows = analyzer.analyze(*reported_sample.paths).connections
+    _, surplus = _pairs(reported_sample.facts["connections"], rows)
+    if not reported_sample.facts.get("others"):
         assert [row for row in surplus if row.opening not in NOT_OPENED] == []

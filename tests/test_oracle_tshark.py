@@ -39,9 +39,9 @@ def _one_file(sample: Any, folder: Path) -> Path:
     return joined
 
 
-def _tshark(capture: Path, server_ports: set[int]) -> tuple[Counter[FrameSeen], Counter[CloseSeen]]:
+def _tshark(capture: Path, protocols: dict[int, str]) -> tuple[Counter[FrameSeen], Counter[CloseSeen]]:
     options = [option for field in FIELDS for option in ("-e", field)]
-    options += [option for port in server_ports for option in ("-d", f"tcp.port=={port},http")]
+    options += [option for port, name in protocols.items() for option in ("-d", f"tcp.port=={port},{name}")]
     command = ["tshark", "-n", "-r", str(capture), "-Y", "websocket", "-T", "fields", "-E", "occurrence=a", *options]
     text = subprocess.run(command, capture_output=True, text=True, check=True).stdout
     frames: Counter[FrameSeen] = Counter()
@@ -90,7 +90,10 @@ def test_frames_and_close_codes_agree_with_tshark(sample: Any, tmp_path: Path) -
     capture = _one_file(sample, tmp_path)
     result = analyzer.analyze(capture, tables=("connections", "frames", "closes"))
     frames, closes = _wsclose(result)
-    frames_by_tshark, closes_by_tshark = _tshark(capture, set(result.connections["server_port"]))
+    protocols = {
+        row.server_port: "tls" if row.transport == "tls" else "http" for row in result.connections.itertuples()
+    }
+    frames_by_tshark, closes_by_tshark = _tshark(capture, protocols)
     wrong = TSHARK_IS_WRONG.get(sample.name, {})
     assert _differences(frames, frames_by_tshark, wrong) == []
     assert _differences(closes, closes_by_tshark, wrong) == []

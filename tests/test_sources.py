@@ -174,6 +174,15 @@ class TestFileObjects:
         assert content(item) == content(item) == pcap()
         assert not stream.closed
 
+    @pytest.mark.parametrize("pack", [bytes, gzip.compress])
+    def test_two_readings_at_once_do_not_disturb_each_other(self, pack):
+        stream = io.BytesIO(b"before" + pack(pcap()))
+        stream.seek(6)
+        (item,) = resolve([stream])
+        first, second = item.open(), item.open()
+        halves = [first.read(100), second.read()]
+        assert halves[0] + first.read() == halves[1] == pcap()
+
     def test_a_pipe_is_read_once(self):
         (item,) = resolve([Pipe(gzip.compress(pcap()))])
         assert content(item) == pcap()
