@@ -62,6 +62,7 @@ def _run(argv: list[str]) -> int:
     request = request_of(argv)
     if request.command == "codes":
         return _codes(request)
+    from analyzer import interrupts
     from analyzer.problems import CannotRead
     from analyzer.where import WhereError
 
@@ -74,6 +75,8 @@ def _run(argv: list[str]) -> int:
             return _extract(request)
         return _table(request)
     except CannotRead as error:
+        if interrupts.asked():
+            raise KeyboardInterrupt from None
         raise Failure(f"{error}{_meant_command(request)}") from None
     except WhereError as error:
         raise UsageError(error) from None
@@ -179,6 +182,7 @@ def _write_packets(path: str, inputs: Sequence[str], result: Any, number: int) -
 
 
 def _table(request: Request) -> int:
+    from analyzer import interrupts
     from analyzer.outputs.writing import MissingExtra
 
     options = request.options
@@ -195,6 +199,8 @@ def _table(request: Request) -> int:
             result = _whole_csv(request, sink)
         else:
             result = _selected_rows(request, selection or _selection(request), sink)
+        if interrupts.asked():
+            raise KeyboardInterrupt
         sink.commit()
     except KeyboardInterrupt:
         place = sink.keep_partial()
@@ -295,30 +301,37 @@ def _feed(request: Request, selection: Selection, sink: Rows) -> Callable[[str, 
 
 
 def _analyzed(request: Request, tables: Sequence[str], chunk: Any = None) -> Any:
-    """The result of the analysis, with a progress bar where a person sees it."""
+    """The result of the analysis, with a progress bar where a person sees it; of what was read until an interrupt."""
+    from analyzer import interrupts
     from analyzer.outputs.progress import ProgressBar
 
     options = request.options
     bar = ProgressBar(sys.stderr) if sys.stderr.isatty() and not options.no_progress else None
     try:
-        return analyzer.analyze(
-            *request.inputs,
-            tables=tuple(dict.fromkeys(tables)),
-            since=options.since,
-            until=options.until,
-            points=options.points,
-            keylog=options.keylog,
-            websocket_ports=options.websocket_port or (),
-            progress=bar,
-            chunk=chunk,
-        )
+        with interrupts.end_reading():
+            return analyzer.analyze(
+                *request.inputs,
+                tables=tuple(dict.fromkeys(tables)),
+                since=options.since,
+                until=options.until,
+                points=options.points,
+                keylog=options.keylog,
+                websocket_ports=options.websocket_port or (),
+                progress=bar,
+                chunk=chunk,
+            )
     finally:
         if bar is not None:
             bar.close()
 
 
 def _status(result: Any, request: Request) -> int:
-    """Says what a person must know beside the output; 1 if a file could not be read, else 0."""
+    """Says what a person must know beside the output; 1 if a file could not be read, 130 if interrupted, else 0."""
+    from analyzer import interrupts
+
+    if interrupts.asked():
+        _say("interrupted: this tells of what was read until then")
+        return 130
     if request.command != "summary" and (result.problems or result.empty):
         _say_problems(result, request)
     for error in result.errors:

@@ -14,6 +14,7 @@ import sys
 from collections.abc import Callable, Iterable, Iterator
 from typing import Any, BinaryIO, cast
 
+from analyzer import interrupts
 from analyzer.capture.compression import compression_of, decompress
 from analyzer.capture.pcap import MAGICS
 from analyzer.capture.pcapng import MAGIC
@@ -60,18 +61,22 @@ class Opened(io.RawIOBase):
         try:
             if self._place is not None:
                 self._raw.seek(self._place)
-            size = self._fill(buffer)
+            with interrupts.reading():
+                size = self._fill(buffer)
             if self._place is not None:
                 self._place += size
             return size
         except CannotRead:
             raise
+        except interrupts.Interrupted as error:
+            raise CannotRead(self.name, "interrupted", self.consumed) from error
         except Exception as error:  # file objects and remote file systems have errors of their own
             raise CannotRead(self.name, _reason(error), self.consumed) from error
 
     def _fill(self, buffer: Any) -> int:
-        if hasattr(self._raw, "readinto"):
-            return self._raw.readinto(buffer) or 0
+        into = getattr(self._raw, "readinto1", None) or getattr(self._raw, "readinto", None)
+        if into is not None:  # the first gives what a pipe holds, without waiting for more
+            return into(buffer) or 0
         piece = self._raw.read(len(buffer))
         buffer[: len(piece)] = piece
         return len(piece)

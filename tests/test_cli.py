@@ -6,6 +6,7 @@ import json
 import os
 import pty
 import select
+import signal
 import subprocess
 import sys
 from collections.abc import Callable
@@ -410,6 +411,25 @@ class TestProcess:
             [sys.executable, "-c", program(), "a.pcap"], capture_output=True, env=environment, timeout=60, check=True
         )
         assert "█" in done.stdout.decode("utf-8")
+
+    @pytest.mark.parametrize("command", ["summary", "connections", "show"])
+    def test_an_interrupt_of_a_live_capture_ends_the_reading_and_what_came_is_told(self, command: str) -> None:
+        words = {"summary": ["-"], "connections": ["connections", "-"], "show": ["show", "-", "1"]}[command]
+        call = [sys.executable, "-c", "import sys; from analyzer.cli import main; sys.exit(main())", *words]
+        record = bytes(8) + (60_000).to_bytes(4, "little") * 2 + bytes(60_000)
+        with subprocess.Popen(call, stdin=subprocess.PIPE, stdout=subprocess.PIPE, stderr=subprocess.PIPE) as process:
+            assert process.stdin is not None
+            process.stdin.write((ROOT / "sample_pcaps" / "server-restart.pcap").read_bytes() + record * 50)
+            process.stdin.flush()  # more than a pipe and its two ends hold: the sample has been read
+            process.send_signal(signal.SIGINT)
+            assert process.stdout is not None and process.stderr is not None
+            out, err = process.stdout.read().decode(), process.stderr.read().decode()
+        assert process.returncode == 130
+        assert out.count("\n") > 10
+        assert "interrupted" in err
+        assert "Traceback" not in err
+        if command == "summary":
+            assert out.startswith("18 WebSocket connections in -\n")
 
     @pytest.mark.parametrize("argv", [["a.pcap"], ["connections", "a.pcap"], ["show", "a.pcap", "1"]])
     def test_on_a_terminal_output_fits_it_and_capture_text_is_harmless(self, argv: list[str]) -> None:

@@ -185,6 +185,8 @@ def problem_text(problem: Any) -> str:
 
 
 def _next(connections: pd.DataFrame, inputs: Sequence[str]) -> Iterator[Line]:
+    if "-" in inputs:  # what came through a pipe is gone
+        return
     worst = next((outcome for outcome in ATTENTION if (connections["outcome"] == outcome).any()), None)
     number = connections.index[0] if worst is None else connections.index[connections["outcome"] == worst][0]
     files = _shell(inputs)
