@@ -23,6 +23,7 @@ HOT = (
     "outcome",
     "diagnosis.gathering",
     "ledger",
+    "outputs.lines",
 )
 CHECKS = {
     "boundscheck": True,

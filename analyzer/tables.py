@@ -10,7 +10,7 @@ from array import array
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence, Set
 from operator import attrgetter
 from struct import Struct
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, NamedTuple
 
 from analyzer.diagnosis.gathering import Gathered
 from analyzer.outcome import conclude
@@ -37,8 +37,16 @@ if TYPE_CHECKING:
 PIECE = 10_000
 """Rows of a table that streams handed out at a time."""
 
-TextOf = Callable[[Column], Callable[[Any], str]]
-"""What gives for a column what writes its values, as the sources or `of` give them."""
+
+class Stored(NamedTuple):
+    """One column as it is kept. Of row r it has the number numbers[offset + r * width]; value: what makes the column's
+    value of that, None where the number is the value."""
+
+    column: Column
+    numbers: Any
+    offset: int
+    width: int
+    value: Callable[[int], Any] | None
 
 
 def _reader(paths: Sequence[str]) -> Callable[[Any], tuple[Any, ...]]:
@@ -55,20 +63,8 @@ class _Numbering(dict[Any, int]):
         return number
 
 
-class _Memory(dict[Any, str]):
-    """Text by value, made once for equal ones."""
-
-    def __init__(self, make: Callable[[Any], str]) -> None:
-        super().__init__()
-        self._make = make
-
-    def __missing__(self, value: Any) -> str:
-        self[value] = text = self._make(value)
-        return text
-
-
 class _Group:
-    """Columns whose values are kept once for each distinct set of their sources' values: four bytes a row."""
+    """Columns whose values are kept once for each distinct set of their sources' values: eight bytes a row."""
 
     def __init__(self, columns: Sequence[Column], files: Sequence[str]) -> None:
         self.columns = columns
@@ -80,7 +76,7 @@ class _Group:
     def clear(self) -> None:
         """Forget all rows."""
         self._numbering = _Numbering()
-        self._numbers = array("i")
+        self._numbers = array("q")
 
     def steps(self) -> tuple[Callable[[Any], Any], _Numbering, Callable[[int], None]]:
         """How to take a record until the next clear(): read it, number what was read, keep the number."""
@@ -90,7 +86,7 @@ class _Group:
         """Each column's values in the chosen rows (an index of numpy)."""
         import numpy as np
 
-        numbers = np.frombuffer(self._numbers, np.int32)[chosen]
+        numbers = np.frombuffer(self._numbers, np.int64)[chosen]
         keys: Sequence[Any] = list(self._numbering)
         if len(keys) > len(numbers):  # make values of those that occur here alone
             used, numbers = np.unique(numbers, return_inverse=True)
@@ -102,28 +98,22 @@ class _Group:
             for column in self.columns
         }
 
-    def cells(self, chosen: Sequence[int], text_of: TextOf) -> dict[str, list[str]]:
-        """Each column's text in the chosen rows."""
-        numbers = list(map(self._numbers.__getitem__, chosen))
+    def stored(self) -> list[Stored]:
+        """Its columns; numbers stand for values."""
         keys: Sequence[Any] = list(self._numbering)
-        result = {}
-        for column in self.columns:
-            text, value = text_of(column), self._value(column)
-            texts = _Memory(lambda number, text=text, value=value: text(value(keys[number])))  # type: ignore[misc]
-            result[column.name] = list(map(texts.__getitem__, numbers))
-        return result
+        return [Stored(column, self._numbers, 0, 1, self._value(column, keys)) for column in self.columns]
 
-    def _value(self, column: Column) -> Callable[[tuple[Any, ...]], Any]:
-        """What makes the column's value of its sources' values."""
+    def _value(self, column: Column, keys: Sequence[Any]) -> Callable[[int], Any]:
+        """What makes the column's value of the number of its sources' values."""
         places = [self._paths.index(path) for path in column.paths]
         place, of, values = places[0], column.of, column.values
         if column.names_file:
-            return lambda key: self._files[key[place]]
+            return lambda number: self._files[keys[number][place]]
         if values is not None:
-            return lambda key: values.get(key[place])
+            return lambda number: values.get(keys[number][place])
         if of is None:
-            return lambda key: key[place]
-        return lambda key: of(*(key[place] for place in places))
+            return lambda number: keys[number][place]
+        return lambda number: of(*(keys[number][place] for place in places))
 
     def _typed(self, column: Column, *sources: Iterable[Any]) -> Any:
         """The distinct values of one column in its dtype."""
@@ -167,15 +157,10 @@ class _Numbers:
         place = [column.name for column in self.columns].index(column)
         return memoryview(self._packed).cast("q")[place :: len(self.columns)].tolist()
 
-    def cells(self, chosen: Sequence[int], text_of: TextOf) -> dict[str, list[str]]:
-        """Each column's text in the chosen rows."""
-        width = len(self.columns)
-        size = 8 * width
-        rows = memoryview(b"".join([self._packed[size * row : size * row + size] for row in chosen])).cast("q")
-        return {
-            column.name: list(map(_Memory(text_of(column)).__getitem__, rows[place::width].tolist()))
-            for place, column in enumerate(self.columns)
-        }
+    def stored(self) -> list[Stored]:
+        """Its columns; numbers are values."""
+        numbers, width = memoryview(self._packed).cast("q"), len(self.columns)
+        return [Stored(column, numbers, place, width, None) for place, column in enumerate(self.columns)]
 
     def build(self, chosen: Any) -> dict[str, Any]:
         """Each column's values in the chosen rows (an index of numpy)."""
@@ -271,15 +256,10 @@ class Rows:
         for start in range(0, max(1, self.count), PIECE):
             yield self._frame(order[start : start + PIECE], start)
 
-    def cells(self, text_of: TextOf) -> Iterator[list[list[str]]]:
-        """The rows that are kept, PIECE at a time, as lists of text: one a column; they stay."""
-        order = self._order()
-        for start in range(0, self.count, PIECE):
-            chosen = order[start : start + PIECE]
-            texts: dict[str, list[str]] = {}
-            for part in self._parts:
-                texts |= part.cells(chosen, text_of)
-            yield [texts[column.name] for column in self.columns]
+    def stored(self) -> tuple[Sequence[int], list[Stored]]:
+        """The numbers of all rows in the order of the table's index, and its columns as they are kept."""
+        found = {stored.column.name: stored for part in self._parts for stored in part.stored()}
+        return self._order(), [found[column.name] for column in self.columns]
 
     def _order(self) -> Sequence[int]:
         """The numbers of all rows in the order of the table's index."""
