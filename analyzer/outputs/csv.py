@@ -74,7 +74,7 @@ def _text_of(column: Column) -> Callable[[Any], str]:
     """What writes the values of a column that are not kept as numbers."""
     if column.dtype == BOOLEAN:
         return lambda value: "true" if value else "false"
-    writers = {BYTES: _bytes, INTEGER: str, TIME: moment, DURATION: seconds}
+    writers: dict[str, Callable[[Any], str]] = {BYTES: _bytes, INTEGER: str, TIME: moment, DURATION: seconds}
     return writers.get(column.dtype, spreadsheet)
 
 
