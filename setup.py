@@ -23,6 +23,8 @@ HOT = (
     "outcome",
     "diagnosis.gathering",
     "ledger",
+    "rules.judging",
+    "pipeline",
     "outputs.lines",
 )
 CHECKS = {
