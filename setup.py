@@ -23,6 +23,9 @@ HOT = (
     "outcome",
     "diagnosis.gathering",
     "ledger",
+    "rules.judging",
+    "pipeline",
+    "outputs.lines",
 )
 CHECKS = {
     "boundscheck": True,

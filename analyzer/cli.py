@@ -234,16 +234,12 @@ def _selected_rows(request: Request, selection: Selection, sink: Rows) -> Any:
 
 def _whole_csv(request: Request, sink: Rows) -> Any:
     """Write all rows and columns, without pandas; the result of the analysis."""
-    from analyzer.outputs.csv import text_of
-    from analyzer.schema import TABLES as SCHEMA
-
     result = _analyzed(request, (request.command, "connections"))
-    names = [column.name for column in SCHEMA[request.command].columns_for(len(result.files))]
-    cells = result.cells(request.command, text_of)
-    if cells is None:  # it is a DataFrame already
+    stored = result.stored(request.command)
+    if stored is None:  # it is a DataFrame already
         sink.write(_selection(request).rows(getattr(result, request.command)))
     else:
-        sink.write_cells(names, cells)
+        sink.write_stored(*stored)
     return result
 
 
