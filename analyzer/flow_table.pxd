@@ -1,3 +1,6 @@
+cimport cython
+
+@cython.final
 cdef class FlowTable:
     cdef int[::1] slots
     cdef unsigned long long[::1] keys

@@ -137,6 +137,7 @@ cdef class Frame:
     cdef public int file
 
 cdef class FramePayloadReader:
+    cpdef bint whole(self, int first, bint masked, unsigned int key, Py_ssize_t start, Py_ssize_t stop) except? True
     cpdef object begin(self)
     cpdef object payload(self, Py_ssize_t start, Py_ssize_t stop)
     cpdef object missing(self, long long size)

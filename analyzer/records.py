@@ -502,6 +502,21 @@ class Frame:
 class FramePayloadReader:
     """Who takes the frames of one direction as the frame stage reads them; their header stands in its Frame."""
 
+    def whole(
+        self,
+        first: cython.int,
+        masked: cython.bint,
+        key: cython.uint,
+        start: cython.Py_ssize_t,
+        stop: cython.Py_ssize_t,
+    ) -> cython.bint:
+        """A frame that is all there, its payload Packet.data[start:stop] in the shortest header; its Frame is not
+        filled. True: taken. False: nothing was done, and it comes again through the other calls.
+
+        first: the header's first byte; key: the masking key, 0 without one.
+        """
+        return False
+
     def begin(self) -> None:
         """A frame's header is complete."""
 

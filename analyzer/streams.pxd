@@ -1,6 +1,8 @@
+cimport cython
 from analyzer.flow_table cimport FlowTable
 from analyzer.records cimport Flow, Half, Packet, Reader, Segment, SegmentReader
 
+@cython.final
 cdef class Streams(SegmentReader):
     cdef Packet packet
     cdef Segment in_hand
@@ -15,7 +17,6 @@ cdef class Streams(SegmentReader):
     cdef long long lost_after_packets, lost_after_time, linger, held_limit, held_in_all_limit, held_in_all
     cdef dict holes
     cdef readonly long long websocket_packets, other_packets
-    cpdef object segment(self)
     cdef bint _begins_anew(self, Flow flow, Half half)
     cdef Py_ssize_t _new(self)
     cdef object _reset(self, Py_ssize_t index)
@@ -48,8 +49,9 @@ cdef class Streams(SegmentReader):
     cdef object _lose_tail(self, Half half)
 
 cdef int FIN, SYN, RST, ACK
+cdef int END_CAPTURE, END_FIN, END_RST
 cdef int FREE, LIGHT, LIVE, IGNORED
-cdef long long WRAP, HALF_WRAP, OUTSIDE, PAUSE
+cdef long long WRAP, HALF_WRAP, OUTSIDE, PAUSE, MISSING, NO_TIME
 cdef unsigned long long LOW_32
 
 cdef long long difference(unsigned int one, unsigned int other)
