@@ -220,9 +220,10 @@ class Flow:
     watched_until: capture time when its record ended. end_how: END_FIN or END_RST by what came first in stream order,
     else END_CAPTURE; end_by: whose; end_time: the later of the two FINs, or the RST, NO_TIME while open.
     complete: seen from the SYN to the end, no byte missing; begun: its first bytes were looked at; ended: both FINs or
-    an RST; index: its place in the streams stage. opening: the upgrade stage's state; connections: the WebSocket
-    connections recognised on it and not yet concluded, in order. layer_bytes: its captured bytes by ledger kind, those
-    that the layers over TCP and the connections already concluded account for. tls: what TLS on it shows, if any.
+    an RST; index: its place in the streams stage; holes: how many of its directions hold something back.
+    opening: the upgrade stage's state; connections: the WebSocket connections recognised on it and not yet concluded,
+    in order. layer_bytes: its captured bytes by ledger kind, those that the layers over TCP and the connections already
+    concluded account for. tls: what TLS on it shows, if any.
     silence: the last pause of a second or more without any packet; silence_end: when it ended; survived: the longest
     pause before.
     """
@@ -255,6 +256,7 @@ class Flow:
         self.complete: cython.bint = False
         self.begun: cython.bint = False
         self.ended: cython.bint = False
+        self.holes: cython.int = 0
         self.index: cython.Py_ssize_t = -1
         self.opening: Any = None
         self.connections: list[Connection] | None = None
