@@ -8,7 +8,7 @@ from __future__ import annotations
 import gc
 import os
 from collections import Counter
-from collections.abc import Callable, Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
@@ -57,14 +57,14 @@ class Options:
 
     since, until: nanoseconds since 1970 UTC, both inclusive; points: "merge", "separate" or None to tell by the files;
     websocket_ports: servers' ports where what begins as no other protocol is WebSocket frames; keylogs: texts of key
-    logs (RFC 9850).
+    logs (RFC 9850) by name.
     """
 
     since: int | None = None
     until: int | None = None
     points: str | None = None
     progress: Progress | None = None
-    keylogs: tuple[bytes, ...] = ()
+    keylogs: Mapping[str, bytes] = field(default_factory=dict)
     websocket_ports: frozenset[int] = frozenset()
 
 
@@ -120,6 +120,7 @@ class Pipeline:
         account.connections = self.connections
         account.packets, account.payload_bytes = self.captures.counts["packets"], self.bytes.captured
         account.problems, account.errors = self.captures.problems + account.problems, self.captures.errors
+        account.problems += barren(self.options.keylogs)
         account.flow_kinds = dict(self.openings.kinds)
         if self.connections:
             account.ledger.update({("byte", kind): count for kind, count in self.bytes.counts().items()})
@@ -164,7 +165,10 @@ class Pipeline:
         if self.secrets is None:
             captured, options = self.captures, self.options
             self.secrets = Secrets(
-                options.keylogs, captured.secrets, lambda: secrets_in(self.inputs), captured.secrets_may_come
+                tuple(options.keylogs.values()),
+                captured.secrets,
+                lambda: secrets_in(self.inputs),
+                captured.secrets_may_come,
             )
         return Layer(self.packet, flow, low, high, self.secrets, self.openings.begin)
 
@@ -239,6 +243,16 @@ def captures(inputs: Sequence[Input], packet: Packet, reader: PacketReader, opti
         points=options.points,
         progress=options.progress,
     )
+
+
+def barren(keylogs: Mapping[str, bytes]) -> list[Problem]:
+    """The key logs that hold no secret: another file was meant."""
+    if not keylogs:
+        return []
+    from analyzer.tls.keylog import LINE
+
+    what = "no TLS secrets in it: not a key log, as SSLKEYLOGFILE names one"
+    return [Problem(name, what) for name, text in keylogs.items() if not LINE.search(text.replace(b"\r", b"\n"))]
 
 
 def secrets_in(inputs: Iterable[Input]) -> list[tuple[int, bytes]]:
