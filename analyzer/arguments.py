@@ -5,6 +5,7 @@ from __future__ import annotations
 import argparse
 import difflib
 import os
+import shlex
 import sys
 import textwrap
 from collections.abc import Mapping
@@ -20,6 +21,7 @@ OF_ONE = ("show", "extract")
 """Commands whose last word is the number of a connection."""
 
 _READING = ("summary", *TABLES, *OF_ONE)
+_SHAPING = ("since", "until", "points", "keylog", "websocket-port")
 
 _WHAT = MappingProxyType(
     {
@@ -70,6 +72,22 @@ class Request:
         self.inputs = inputs
         self.number = number
         self.options = options
+
+    @property
+    def again(self) -> str:
+        """The options that decide what is read, for a command to be suggested: " --keylog keys.log", or nothing."""
+        words = []
+        for name in _SHAPING:
+            given = getattr(self.options, name.replace("-", "_"))
+            for value in given if isinstance(given, list) else [] if given is None else [given]:
+                words += [f"--{name}", shlex.quote(getattr(value, "text", None) or str(value))]
+        return "".join(f" {word}" for word in words)
+
+
+class Time(int):
+    """Nanoseconds since 1970 UTC, with the text that asked for them."""
+
+    text = ""
 
 
 def request_of(argv: list[str]) -> Request:
@@ -183,13 +201,15 @@ def _port(text: str) -> int:
     return port
 
 
-def _time(text: str) -> int:
+def _time(text: str) -> Time:
     from analyzer.where import time_of
 
     try:
-        return time_of(text)
+        time = Time(time_of(text))
     except ValueError as error:
         raise argparse.ArgumentTypeError(str(error)) from None
+    time.text = text
+    return time
 
 
 _OPTIONS: Mapping[str, tuple[tuple[str, ...], tuple[str, ...], dict[str, Any]]] = MappingProxyType(

@@ -87,7 +87,8 @@ def _summary(request: Request) -> int:
 
     result = _analyzed(request, ("connections", "ledger"))
     unreadable = {getattr(error, "name", None) for error in result.errors}
-    words.show(summary.lines(result, [name for name in request.inputs if name not in unreadable]))
+    inputs = [name for name in request.inputs if name not in unreadable]
+    words.show(summary.lines(result, inputs, request.again))
     return _status(result, request)
 
 
@@ -251,7 +252,7 @@ def _people_table(request: Request, selection: Selection) -> int:
     if sys.stdout.isatty():
         options = request.options
         chosen, limited = options.columns is not None, options.limit is not None
-        note = text_table.write_terminal(rows, sys.stdout, chosen, limited)
+        note = text_table.write_terminal(rows, sys.stdout, request.command, chosen, limited)
         if note:
             _say(note)
     else:

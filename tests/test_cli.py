@@ -439,7 +439,7 @@ class TestProcess:
         assert "interrupted" in err
         assert "Traceback" not in err
         if command == "summary":
-            assert out.startswith("18 WebSocket connections in -\n")
+            assert out.startswith("18 WebSocket connections in standard input\n")
 
     @pytest.mark.parametrize("argv", [["a.pcap"], ["connections", "a.pcap"], ["show", "a.pcap", "1"]])
     def test_on_a_terminal_output_fits_it_and_capture_text_is_harmless(self, argv: list[str]) -> None:
