@@ -7,7 +7,7 @@ import os
 
 from setuptools import Extension, setup
 
-HOT = (
+HOT = {
     "records",
     "capture.pcap",
     "capture.pcapng",
@@ -19,6 +19,7 @@ HOT = (
     "upgrade.directions",
     "upgrade.http1",
     "chains",
+    "utf8",
     "frames",
     "messages",
     "outcome",
@@ -27,7 +28,7 @@ HOT = (
     "rules.judging",
     "pipeline",
     "outputs.lines",
-)
+}
 CHECKS = {
     "boundscheck": True,
     "overflowcheck": True,
@@ -35,26 +36,27 @@ CHECKS = {
     "auto_pickle": False,  # records are never pickled
     "initializedcheck": False,  # what has no buffer has no length either: the check of bounds stops it
 }
+UNCHECKED = {"utf8"}  # as fast as can be; why that is safe stands in the module
+
+
+def extension(name):
+    """One hot module."""
+    path = f"analyzer/{name.replace('.', '/')}.py"
+    return Extension(f"analyzer.{name}", [path], extra_compile_args=["-O3", "-g0"])
+
 
 mode = os.environ.get("ANALYZER_BUILD", "try")
 extensions = []
 if mode != "pure":
     from Cython.Build import cythonize
 
-    extensions = cythonize(
-        [
-            Extension(
-                f"analyzer.{name}",
-                [f"analyzer/{name.replace('.', '/')}.py"],
-                extra_compile_args=["-O3", "-g0"],
-            )
-            for name in HOT
-            if os.path.exists(f"analyzer/{name.replace('.', '/')}.py")
-        ],
-        build_dir="build/cython",
-        compiler_directives={"language_level": "3", **CHECKS},
-    )
-    for extension in extensions:
-        extension.optional = mode == "try"  # cythonize() does not carry this over
+    for names, checked in (HOT - UNCHECKED, True), (UNCHECKED, False):
+        directives = {"language_level": "3", **CHECKS}
+        directives["boundscheck"] = directives["overflowcheck"] = checked
+        extensions += cythonize(
+            [extension(name) for name in sorted(names)], build_dir="build/cython", compiler_directives=directives
+        )
+    for each in extensions:
+        each.optional = mode == "try"  # cythonize() does not carry this over
 
 setup(ext_modules=extensions)

@@ -1,4 +1,5 @@
 cimport cython
+from analyzer.utf8 cimport after
 from analyzer.records cimport Close, Connection, Frame, FramePayloadReader, Half, Message, Observer, Packet, Side
 
 @cython.final
@@ -15,17 +16,17 @@ cdef class MessageReader(FramePayloadReader):
     cdef bint observe_frames, observe_messages, keep_payloads
     cdef long long position, body, inflated_limit, compressed_limit
     cdef int kind
-    cdef bint message_whole, reserved, checks_text, text_fails, gathers
+    cdef bint message_whole, reserved, checks_text, gathers
     cdef object inflater
     cdef object gathered
-    cdef bytes control, character
+    cdef bytes control
+    cdef int text
     cdef bint control_whole, key_told
     cdef long long closes_seen
     cdef bint _looks_odd(self) except? True
     cdef object _look_at_key(self, long long key)
     cdef object _begin_message(self)
     cdef object _check_text(self, Py_ssize_t start, Py_ssize_t stop)
-    cdef bint _is_ascii(self, Py_ssize_t start, Py_ssize_t stop, unsigned int key, long long position)
     cdef bytes _unmasked(self, Py_ssize_t start, Py_ssize_t stop)
     cdef object _complete_message(self)
     cdef object _abandon_message(self)
@@ -36,7 +37,7 @@ cdef class MessageReader(FramePayloadReader):
     cdef object _complete_ping(self)
     cdef object _complete_pong(self)
 
-cdef long long WRAP, HALF_WRAP, MISSING, NO_TIME
+cdef long long WRAP, HALF_WRAP, LOW_32, MISSING, NO_TIME
 cdef unsigned long long CONTROL_MOST
 cdef bint _is_usual(Close close) except? True
-cdef int CONTINUATION, TEXT, BINARY, CLOSE, PING, PONG, IGNORED, DATA, WHOLE_TEXT, WHOLE_BINARY, IN_PLACE
+cdef int CONTINUATION, TEXT, BINARY, CLOSE, PING, PONG, IGNORED, DATA, WHOLE_TEXT, WHOLE_BINARY

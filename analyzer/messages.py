@@ -1,12 +1,11 @@
 """Joins frames into messages (RFC 6455 5.4), inflates them (RFC 7692), checks text, reads Close, Ping and Pong.
 
-Short text is checked in place, byte by byte; longer pieces and everything rare go through the libraries that do it
-best: `websockets` for unmasking, `bytes.decode` and `codecs` for UTF-8, `zlib` for DEFLATE.
+Text is checked where it lies. What must be unmasked, inflated or kept goes through the libraries that do it best:
+`websockets` for unmasking, `zlib` for DEFLATE, `bytes.decode` for what was inflated.
 """
 
 from __future__ import annotations
 
-import codecs
 import zlib
 from typing import TYPE_CHECKING, Any
 
@@ -26,6 +25,7 @@ from analyzer.records import (
     Packet,
     Side,
 )
+from analyzer.utf8 import after
 
 if TYPE_CHECKING:
     import cython
@@ -33,10 +33,9 @@ if TYPE_CHECKING:
 CONTINUATION, TEXT, BINARY, CLOSE, PING, PONG = 0, 1, 2, 8, 9, 10
 CONTROL_MOST = 125  # payload bytes of a control frame (RFC 6455 5.5)
 WHOLE_TEXT, WHOLE_BINARY = 0x81, 0x82  # first bytes of messages of one frame
-IN_PLACE = 64  # masked bytes: calling the libraries costs as much as looking at so many
 IGNORED, DATA = -1, 100  # what becomes of a payload, beside the control opcodes
 
-WRAP, HALF_WRAP = 1 << 32, 1 << 31  # of sequence numbers (RFC 9293 3.4)
+WRAP, HALF_WRAP, LOW_32 = 1 << 32, 1 << 31, (1 << 32) - 1  # of sequence numbers (RFC 9293 3.4)
 WINDOW = 32768  # bytes that DEFLATE may refer back to (RFC 1951)
 TAIL = b"\x00\x00\xff\xff"
 """What a sender removes from the end of every compressed message (RFC 7692 7.2.1)."""
@@ -74,9 +73,8 @@ class MessageReader(FramePayloadReader):
         self.message_whole = True
         self.reserved = False
         self.checks_text = False
-        self.text_fails = False
+        self.text = 0  # what the text so far leaves open, see utf8.after
         self.gathers = False
-        self.character = b""  # the beginning of one that the next bytes complete
         self.inflater: Any = None
         self.gathered: bytearray | None = None
         self.control = b""
@@ -102,7 +100,7 @@ class MessageReader(FramePayloadReader):
         if not self.unobserved or self.in_message or masked != side.is_client or side.closes is not None:
             return False
         if first == WHOLE_TEXT:
-            if not self._is_ascii(start, stop, key, 0):
+            if after(0, self.packet, start, stop, key, 0) != 0:
                 return False
         elif first != WHOLE_BINARY:
             return False
@@ -159,7 +157,7 @@ class MessageReader(FramePayloadReader):
 
     def _look_at_key(self, key: cython.longlong) -> None:
         """Masking keys that are zero, the same again, or count (RFC 6455 5.3)."""
-        step: cython.longlong = (key - self.last_key) & 0xFFFFFFFF
+        step: cython.longlong = (key - self.last_key) & LOW_32
         if key == 0 or (self.keys > 0 and (step == 0 or (self.keys > 1 and step == self.last_step))):
             if not self.key_told:
                 self.key_told = True
@@ -184,8 +182,7 @@ class MessageReader(FramePayloadReader):
         message.compressed = frame.rsv & 4 and self.side.deflate
         self.reserved = frame.rsv != 0 and not message.compressed  # an extension that was not agreed: no one can tell
         self.checks_text = frame.opcode == TEXT and frame.rsv == 0
-        self.text_fails = False
-        self.character = b""
+        self.text = 0
         self.gathers = message.compressed or self.keep_payloads
         if self.gathers:
             self.gathered = bytearray()
@@ -223,44 +220,10 @@ class MessageReader(FramePayloadReader):
         turn: cython.int = self.position & 3
         return apply_mask(piece, key[turn:] + key[:turn])
 
-    def _is_ascii(
-        self, start: cython.Py_ssize_t, stop: cython.Py_ssize_t, key: cython.uint, position: cython.longlong
-    ) -> cython.bint:
-        """Whether bytes are ASCII once unmasked: their top bits equal those of the key. position: in the payload."""
-        packet: Packet = self.packet
-        index: cython.Py_ssize_t
-        odd: cython.uint = 0
-        byte: cython.uchar
-        shift: cython.int
-        if key == 0:
-            for byte in packet.data[start:stop]:
-                odd |= byte
-            return odd < 128
-        shift = 24 - 8 * (position & 3)
-        for index in range(start, stop):
-            odd |= packet.data[index] ^ (key >> shift)
-            shift = shift - 8 if shift else 24
-        return odd & 128 == 0
-
     def _check_text(self, start: cython.Py_ssize_t, stop: cython.Py_ssize_t) -> None:
         """Go on checking that the whole message is UTF-8 (RFC 6455 5.6, 8.1)."""
-        piece: bytes
-        taken: cython.Py_ssize_t
-        key: cython.uint = self.frame.masking_key
-        in_place: cython.bint = key == 0 or stop - start <= IN_PLACE
-        if not self.character and in_place and self._is_ascii(start, stop, key, self.position):
-            return
-        piece = self._unmasked(start, stop)
-        if self.character:
-            piece = self.character + piece
-        elif piece.isascii():
-            return
-        try:
-            _, taken = codecs.utf_8_decode(piece, "strict", False)
-            self.character = piece[taken:]
-        except UnicodeDecodeError:
-            self.text_fails = True
-            self.checks_text = False
+        self.text = after(self.text, self.packet, start, stop, self.frame.masking_key, self.position & 3)
+        self.checks_text = self.text >= 0
 
     def complete(self) -> None:
         frame: Frame = self.frame
@@ -295,7 +258,7 @@ class MessageReader(FramePayloadReader):
         if message.compressed:
             size = self._inflate()
         else:
-            if self.text_fails or (self.character and self.checks_text):
+            if self.text < 0 or (self.text and self.checks_text):
                 message.valid = 0
             elif self.message_whole and not self.reserved:
                 message.valid = 1

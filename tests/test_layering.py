@@ -16,6 +16,7 @@ HELPERS_OF = {
     "streams": {"flow_table", "reassembly"},
     "reassembly": {"assembler"},
     "frames": {"chains"},
+    "messages": {"utf8"},
     "upgrade": {"chains"},
 }
 HELPERS = set().union(*HELPERS_OF.values())  # algorithms of stages, in files of their own
