@@ -14,7 +14,7 @@ if TYPE_CHECKING:
     import cython
 
 MASK = 4  # bytes of a masking key (RFC 6455 5.3)
-BLOCK = 32  # bytes that are looked at together
+BLOCK = 32  # bytes at most that are looked at together
 
 
 def after(
@@ -32,13 +32,13 @@ def after(
     """
     at: cython.Py_ssize_t = start
     byte: cython.int
-    ascii_run: cython.int = 0  # bytes of ASCII just before `at`, as far as they were looked at one by one
+    ascii_run: cython.int = 0  # bytes of ASCII just before `at`; below 0 where a block is known to hold others
     if start < 0 or stop > len(packet.data):
         raise IndexError("text outside the buffer")
     while at < stop:
-        if ascii_run >= MASK and stop - at >= BLOCK:
+        if ascii_run >= MASK:
             at = _ascii_blocks(packet, at, stop)
-            ascii_run = 0
+            ascii_run = -BLOCK  # another byte comes before these are over
             if at == stop:
                 break
         byte = (packet.data[at] ^ (key >> (24 - 8 * ((at - start + turn) & 3)))) & 255
@@ -56,14 +56,16 @@ def _ascii_blocks(packet: Packet, at: cython.Py_ssize_t, stop: cython.Py_ssize_t
     The bytes just before are ASCII: so is one whose top bit, masked or not, is that of the byte a masking key before.
     """
     index: cython.Py_ssize_t
+    end: cython.Py_ssize_t
     odd: cython.uchar
-    while stop - at >= BLOCK:
+    while at < stop:
+        end = at + BLOCK if stop - at > BLOCK else stop
         odd = 0
-        for index in range(at, at + 32):
-            odd |= packet.data[index - 4] ^ packet.data[index]
+        for index in range(at, end):
+            odd |= packet.data[index - MASK] ^ packet.data[index]
         if odd & 128:
             break
-        at += BLOCK
+        at = end
     return at
 
 
