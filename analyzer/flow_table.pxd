@@ -6,10 +6,11 @@ cdef class FlowTable:
     cdef unsigned long long[::1] keys
     cdef unsigned long long seed
     cdef readonly Py_ssize_t capacity, used
-    cdef Py_ssize_t mask, occupied
+    cdef Py_ssize_t mask, occupied, latest
     cdef list free
     cdef public unsigned long long low_high, low_low, high_high, high_low, rest
     cdef Py_ssize_t _slot_of(self)
+    cdef bint _has_key(self, Py_ssize_t index) except? True
     cpdef Py_ssize_t find(self)
     cpdef Py_ssize_t add(self)
     cpdef object remove(self, Py_ssize_t index)

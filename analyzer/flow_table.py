@@ -32,6 +32,7 @@ class FlowTable:
         self.used = 0
         self.mask = 4 * 1024 - 1
         self.occupied = 0  # slots that hold an index or did
+        self.latest = 0  # the number found last
         self.slots = array("i", [-1]) * (4 * 1024)
         self.keys = array("Q", bytes(40 * 1024))
         self.free: list[int] = []
@@ -49,23 +50,29 @@ class FlowTable:
 
     def find(self) -> cython.Py_ssize_t:
         """The number of the key in hand, -1 if it has none."""
-        slot: cython.Py_ssize_t = self._slot_of()
-        index: cython.Py_ssize_t = self.slots[slot]
-        at: cython.Py_ssize_t
+        index: cython.Py_ssize_t = self.latest
+        slot: cython.Py_ssize_t
+        if self._has_key(index):  # segments come in bursts
+            return index
+        slot = self._slot_of()
+        index = self.slots[slot]
         while index != -1:
-            if index >= 0:
-                at = 5 * index
-                if (
-                    self.keys[at + 4] == self.rest
-                    and self.keys[at + 1] == self.low_low
-                    and self.keys[at + 3] == self.high_low
-                    and self.keys[at] == self.low_high
-                    and self.keys[at + 2] == self.high_high
-                ):
-                    return index
+            if index >= 0 and self._has_key(index):
+                self.latest = index
+                return index
             slot = (slot + 1) & self.mask
             index = self.slots[slot]
         return -1
+
+    def _has_key(self, index: cython.Py_ssize_t) -> cython.bint:
+        at: cython.Py_ssize_t = 5 * index
+        return (
+            self.keys[at + 4] == self.rest
+            and self.keys[at + 1] == self.low_low
+            and self.keys[at + 3] == self.high_low
+            and self.keys[at] == self.low_high
+            and self.keys[at + 2] == self.high_high
+        )
 
     def add(self) -> cython.Py_ssize_t:
         """Give the key in hand a number; it must have none."""
