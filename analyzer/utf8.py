@@ -42,10 +42,13 @@ def after(
             if at == stop:
                 break
         byte = (packet.data[at] ^ (key >> (24 - 8 * ((at - start + turn) & 3)))) & 255
-        state = _step(state, byte)
-        if state < 0:
-            break
-        ascii_run = ascii_run + 1 if byte < 0x80 else 0
+        if state == 0 and byte < 0x80:
+            ascii_run += 1
+        else:
+            ascii_run = 0
+            state = _step(state, byte)
+            if state < 0:
+                break
         at += 1
     return state
 
@@ -70,13 +73,11 @@ def _ascii_blocks(packet: Packet, at: cython.Py_ssize_t, stop: cython.Py_ssize_t
 
 
 def _step(state: cython.int, byte: cython.int) -> cython.int:
-    """The state after one more byte."""
+    """The state after one more byte of a character that is not ASCII."""
     if state:
         if byte < state >> 8 & 255 or byte > state & 255:
             return -1
         return (state >> 16) - 1 << 16 | 0x80BF if state >= 2 << 16 else 0
-    if byte < 0x80:
-        return 0
     if byte < 0xC2 or byte > 0xF4:
         return -1
     if byte < 0xE0:
