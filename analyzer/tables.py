@@ -34,6 +34,8 @@ from analyzer.schema import (
 if TYPE_CHECKING:
     import pandas as pd
 
+    from analyzer.diagnosis.places import Places
+
 PIECE = 10_000
 """Rows of a table that streams handed out at a time."""
 
@@ -325,6 +327,7 @@ class Tables(Observer):
         self._rows = {name: _rows(table, files) for name, table in TABLES.items() if name in asked}
         self._connections = self._rows.get("connections")
         self._gathered = Gathered()
+        self._found: Places | None = None
         self._attempts: list[Attempt] | None = [] if "reconnects" in asked else None
 
     def frame(self, frame: Frame) -> None:
@@ -343,9 +346,9 @@ class Tables(Observer):
         if self._connections is None and self._attempts is None:
             return
         outcome = conclude(connection)
+        self._gathered.take(outcome)
         if self._connections is not None:
             self._connections.append(outcome)
-            self._gathered.take(outcome)
         if self._attempts is not None and outcome.start != NO_TIME:
             self._attempts.append(_attempt(outcome))
 
@@ -366,7 +369,7 @@ class Tables(Observer):
         observed."""
         result = {}
         for name, rows in self._rows.items():
-            for pair in pairs(self._attempts or ()) if name == "reconnects" else ():
+            for pair in pairs(self._once()) if name == "reconnects" else ():
                 rows.append(pair)
             if name == "ledger":
                 for (unit, kind), count in ledger.items():
@@ -379,12 +382,25 @@ class Tables(Observer):
                 result[name] = rows
         return result
 
+    def _places(self) -> Places:
+        """Which connections are one WebSocket seen at several places."""
+        if self._found is None:
+            from analyzer.diagnosis.conclusions import places_in
+
+            self._found = places_in(self._gathered)
+        return self._found
+
+    def _once(self) -> Iterator[Attempt]:
+        """The attempts of clients, each once, however many places saw it."""
+        repeated = self._places().repeated
+        return (attempt for attempt in self._attempts or () if attempt.connection not in repeated)
+
     def _diagnosed(self, rows: Rows) -> Rows:
         """The causes of the connections."""
         from analyzer.diagnosis.conclusions import conclude as diagnose
 
         found = Rows(rows.table, self._files, DIAGNOSED)
-        for finding in diagnose(self._gathered, self._files):
+        for finding in diagnose(self._gathered, self._files, self._places()):
             found.append(finding)
         return found
 

@@ -51,8 +51,13 @@ whose readings of one clock lie within 50 ms or 1 % (up to 0.3 s early, as nginx
 that fit, the one that varies least counts. Clients that close with a code of their own run no timer: equal jobs take
 equal time. One connection alone, at the value of a known device, is at most inferred.
 
-A reset is a middlebox's if its TTL is not that of the side's other packets. The two legs of a proxy are known by the
-Sec-WebSocket-Key that it hands on.
+A reset is a middlebox's if its TTL is not that of the side's other packets. The column `same_as` joins the rows
+that are one WebSocket: its TCP connection seen at several points of capture (same addresses and initial sequence
+number, or behind an address translation same number and key), and its legs at proxies: they carry the same
+Sec-WebSocket-Key and open within each other; where a proxy makes a new key, they have the same path, open within each
+other, the back one names the front one's client (X-Forwarded-For, Forwarded, PROXY), and no other two fit. Rows at
+another point of capture count once in timers and events. A Close that one place shows and the other surely lacks is
+`close lost` there.
 """
 
 MEASURED = "## Held against recordings"

@@ -35,6 +35,7 @@ COLUMNS: dict[str, dict[str, Any]] = {
         "client_saw": "Int64", "server_saw": "Int64", "transport_end": END, "transport_end_by": SENDER,
         "outcome": OUTCOME, "clean": "boolean", "lost_bytes": "Int64", "complete": "boolean",
         "first_packet": "Int64", "last_packet": "Int64", "first_file": FILE, "last_file": FILE,
+        "same_as": "Int64",
     },
     "closes": {
         "connection": "Int64", "time": TIME, "packet": "Int64", "sender": SENDER, "code": "Int64", "name": TEXT,
@@ -135,6 +136,7 @@ class OneConnection:
         self.closes = result.closes[result.closes["connection"] == number]
         self.frames = result.frames[result.frames["connection"] == number]
         self.messages = result.messages[result.messages["connection"] == number]
+        self.elsewhere = result.connections.iloc[:0]
 
     def timeline(self) -> pd.DataFrame:
         """A few events."""

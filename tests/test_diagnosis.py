@@ -10,7 +10,7 @@ import pytest
 
 from analyzer.diagnosis import closing, common, handshakes, transport
 from analyzer.diagnosis.devices import device_of, devices
-from analyzer.diagnosis.events import events_of, legs_of
+from analyzer.diagnosis.events import events_of
 from analyzer.diagnosis.facts import (
     CLEAN,
     CLIENT,
@@ -37,7 +37,9 @@ PLAIN = Facts(
     server_packet=MISSING, client_file=0, server_file=0, client_close=NO_TIME, server_close=NO_TIME, status=101,
     start=0, opened=1, end=20 * SECOND, ending=20 * SECOND, idle=SECOND // 7, client_idle=SECOND // 7,
     server_idle=SECOND // 6, client_messages=3, server_messages=4, client_ping=NO_TIME, server_ping=NO_TIME,
-    round_trip=MISSING, first_packet=1, last_packet=30, last_file=0, key=MISSING, survived=0,
+    round_trip=MISSING, first_packet=1, last_packet=30, last_file=0, key=MISSING, survived=0, point=0, client_port=4000,
+    stream=MISSING, initial=MISSING, asked=1, forwarded=MISSING, forwarded_port=MISSING, path=MISSING,
+    client_told=MISSING, server_told=MISSING,
 )  # fmt: skip
 QUIET = Tail(
     packets=9, time_to_live=64, last_time=20 * SECOND, finished=False, reset_packet=0, reset_time_to_live=-1,
@@ -61,7 +63,7 @@ def case(
     )  # fmt: skip
     scene = Scene(
         ["", reason], ["10.0.0.9:80"], ["a.pcap"], lambda row: PLAIN, {0: details}, lambda code, place: None,
-        partner_of=[-1], timer_of=[-1], event_of=[-1], **extra,
+        timer_of=[-1], event_of=[-1], **extra,
     )  # fmt: skip
     return Case(0, PLAIN._replace(**facts), scene)
 
@@ -278,14 +280,6 @@ def test_many_endings_at_one_moment_are_an_event_and_no_timer() -> None:
 def test_connections_that_end_one_by_one_as_they_come_are_no_event() -> None:
     rows = [row._replace(opened=row.number * 9, ending=row.number * 9 + 5) for row in rows_at([1.0] * 9)]
     assert events_of(columns_of(rows), *sides(rows))[0] == []
-
-
-def test_two_legs_carry_the_same_key_to_different_services() -> None:
-    rows = [
-        PLAIN._replace(key=key, service=service, start=start)
-        for key, service, start in ((5, 0, 1), (5, 1, 2), (6, 0, 3))
-    ]
-    assert legs_of(columns_of(rows)).tolist() == [1, 0, -1]
 
 
 def test_devices_are_told_by_clock_and_seconds() -> None:

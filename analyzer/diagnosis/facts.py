@@ -33,7 +33,10 @@ class Facts(NamedTuple):
 
     ending: the first event of the end; client_ping, server_ping: oldest Ping of that side unanswered then. key: a
     number for the Sec-WebSocket-Key, equal on both legs of a proxy. survived: the longest silence that
-    another packet ended. Everything else as in the table.
+    another packet ended. point: of capture; stream: of HTTP/2; initial: the client's initial sequence number;
+    asked: time of the whole request; forwarded, forwarded_port: the client that a proxy names, as client_host and
+    client_port; path: a number for it. client_told, server_told: what each application is told, as in the table.
+    Everything else as in the table.
     """
 
     number: int
@@ -73,6 +76,16 @@ class Facts(NamedTuple):
     last_file: int
     key: int
     survived: int
+    point: int
+    client_port: int
+    stream: int
+    initial: int
+    asked: int
+    forwarded: int
+    forwarded_port: int
+    path: int
+    client_told: int
+    server_told: int
 
 
 @dataclass(slots=True)

@@ -5,6 +5,7 @@ from __future__ import annotations
 from array import array
 from typing import TYPE_CHECKING, Any
 
+from analyzer.diagnosis.addresses import forwarded_source
 from analyzer.diagnosis.facts import CLEAN, NO_CLOSE, OPENINGS, OUTCOMES, SIDES, Details, Facts, Tail
 from analyzer.records import MISSING, NO_TIME, Close, Connection, Flow, Half
 
@@ -87,6 +88,17 @@ class Gathered:
         numbers[at + 34] = flow.last_file
         numbers[at + 35] = MISSING if connection.key is None else hash(connection.key)
         numbers[at + 36] = max(flow.survived, flow.silence)
+        numbers[at + 37] = flow.point
+        numbers[at + 38] = outcome.client_port
+        numbers[at + 39] = connection.http_stream
+        numbers[at + 40] = initial_of(connection.client.half)
+        numbers[at + 41] = connection.recognised
+        numbers[at + 42] = numbers[at + 43] = MISSING
+        if connection.forwarded_for is not None and (source := forwarded_source(connection.forwarded_for)):
+            numbers[at + 42], numbers[at + 43] = self.hosts[source[:3]], source[3]
+        numbers[at + 44] = MISSING if connection.path is None else hash(connection.path)
+        numbers[at + 45] = outcome.client_saw
+        numbers[at + 46] = outcome.server_saw
         if word != CLEAN or numbers[at + 9] >= PRIVATE or numbers[at + 10] >= PRIVATE:
             self.details[self.count] = details(connection)
         self.count += 1
@@ -99,6 +111,11 @@ def code_of(close: Close | None) -> cython.longlong:
     if close.size == 0 or close.size == 1:
         return 0
     return close.code if close.code >= 0 else MISSING
+
+
+def initial_of(half: Half | None) -> cython.longlong:
+    """The initial sequence number, MISSING if its SYN was not captured."""
+    return MISSING if half is None or not half.syn else half.initial
 
 
 def details(connection: Connection) -> Details:

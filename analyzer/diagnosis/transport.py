@@ -156,7 +156,7 @@ def reset(case: Case) -> Finding | None:
         evidence += f"; {tail.reset_silent} bytes sent to it were not acknowledged"
     if tail is not None and tail.reset_time_to_live >= 0:
         evidence += f"; its TTL {tail.reset_time_to_live} is the {side}'s own"
-    return Finding("reset", OBSERVED, side, evidence)
+    return _by_proxy(case, Finding("reset", OBSERVED, side, evidence))
 
 
 def dropped(case: Case) -> Finding | None:
@@ -165,7 +165,16 @@ def dropped(case: Case) -> Finding | None:
     if case.code != NO_CLOSE or facts.end_how != END_FIN or not facts.end_by:
         return None
     evidence = f"{case.close_text}; {seconds(max(facts.idle, 0))} after the last frame"
-    return Finding("dropped", OBSERVED, SIDE_NAMES[facts.end_by], evidence)
+    return _by_proxy(case, Finding("dropped", OBSERVED, SIDE_NAMES[facts.end_by], evidence))
+
+
+def _by_proxy(case: Case, finding: Finding) -> Finding:
+    """The same, where the other leg shows that it was a proxy between both that ended it."""
+    leg = case.leg(case.closer) if case.between_legs else None
+    if leg is None:
+        return finding
+    text = f"{finding.evidence}; the proxy ended its other leg (connection {leg.facts.number}) too"
+    return finding._replace(agent="proxy", evidence=text)
 
 
 def capture_ended(case: Case) -> Finding | None:

@@ -69,6 +69,10 @@ def absence(result: Any, inputs: Sequence[str]) -> list[Line]:
 def _head(connections: pd.DataFrame, inputs: Sequence[str]) -> Iterator[Line]:
     number = words.counted(len(connections), "WebSocket connection")
     yield [(number, "bold"), (f" in {words.files(inputs)}", "")]
+    again = int(connections["same_as"].notna().sum())
+    if again:
+        number = words.counted(len(connections) - again, "WebSocket")
+        yield [(f"{number} in truth: some were seen at several places (column same_as)", "")]
     begin, end = connections["start"].min(), connections["end"].max()
     if not words.is_missing(begin) and not words.is_missing(end):
         yield [(f"{words.moment(begin)} to {words.moment(end)} UTC, {words.elapsed(end - begin)}", "dim")]

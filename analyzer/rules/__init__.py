@@ -48,11 +48,12 @@ class Rules:
             findings += tuple(handshake.request_key(key))
         if findings:
             self.tell(connection.client, findings)
-        before = self._keys.get(key)
+        known = _key_at(connection, key)
+        before = self._keys.get(known)
         if before is None and key is not None:
             if len(self._keys) >= limits.KEYS_COMPARED:
                 self._keys.clear()
-            self._keys[key] = -1 - connection.number
+            self._keys[known] = -1 - connection.number
         elif before is not None and before >= 0:  # else a proxy hands it on, while its own client waits
             self.tell(connection.client, [("H3", NOTE, "a new key", f"{key}, as in connection {before}")])
         connection.asked = (key, fields[VERSION], _any_must(findings))
@@ -69,8 +70,9 @@ class Rules:
             return
         key, version, broken = connection.asked
         connection.asked = None
-        if self._keys.get(key) == -1 - connection.number:
-            self._keys[key] = connection.number
+        known = _key_at(connection, key)
+        if self._keys.get(known) == -1 - connection.number:
+            self._keys[known] = connection.number
         if connection.http_status != 101:
             self.tell(connection.server, handshake.refusal(version, fields[VERSION]))
             return
@@ -184,6 +186,12 @@ class FrameJudge(Judge):
             self._rules.tell(close.sender, frames.close_body(close))
             self._rules.tell(close.sender, frames.close_code(close, close.sender.is_client))
             self._rules.tell(close.sender, frames.close_again(number))
+
+
+def _key_at(connection: Connection, key: str | None) -> str:
+    """The key, and the point of capture: at another point it is seen again."""
+    point = connection.flow.point
+    return f"{point} {key}" if point else key or ""
 
 
 def _any_must(findings: Iterable[frames.Finding]) -> bool:
