@@ -115,9 +115,9 @@ def _by_key(columns: dict[str, Numbers], originals: Numbers) -> Iterator[list[in
     """Legs with one Sec-WebSocket-Key, the client's first."""
     key, asked = columns["key"], columns["asked"]
     rows = np.flatnonzero(originals & (key != MISSING) & (asked != NO_TIME))
-    rows = rows[np.lexsort((columns["number"][rows], asked[rows], key[rows]))]
-    if len(rows) < 2:
+    if not np.any(np.diff(np.sort(key[rows])) == 0):
         return
+    rows = rows[np.lexsort((columns["number"][rows], asked[rows], key[rows]))]
     equal = np.diff(key[rows]) == 0
     starts = np.flatnonzero(equal & np.concatenate(([True], ~equal[:-1])))
     stops = np.flatnonzero(equal & np.concatenate((~equal[1:], [True]))) + 2
