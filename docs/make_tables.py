@@ -55,7 +55,8 @@ A reset is a middlebox's if its TTL is not that of the side's other packets. The
 that are one WebSocket: its TCP connection seen at several points of capture (same addresses and initial sequence
 number, or behind an address translation same number and key), and its legs at proxies: they carry the same
 Sec-WebSocket-Key and open within each other; where a proxy makes a new key, they have the same path, open within each
-other, the back one names the front one's client (X-Forwarded-For, Forwarded, PROXY), and no other two fit. Rows at
+other, the back one names the front one's client (X-Forwarded-For, Forwarded, PROXY) or, from HTTP/2 to HTTP/1.1, comes
+from the front one's server, and no other two fit. Rows at
 another point of capture count once in timers and events. A Close that one place shows and the other surely lacks is
 `close lost` there.
 """

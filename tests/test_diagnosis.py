@@ -29,7 +29,7 @@ from analyzer.diagnosis.facts import (
 )
 from analyzer.diagnosis.finding import Case, Expiry, Finding, Scene
 from analyzer.diagnosis.timers import SECOND, timers_of
-from analyzer.records import END_FIN, END_RST, MISSING, NO_TIME
+from analyzer.records import END_FIN, END_GOAWAY, END_RST, END_STREAM, END_STREAM_RESET, MISSING, NO_TIME
 
 PLAIN = Facts(
     number=0, service=0, client_host=0, server_host=0, opening=0, outcome=CLEAN, end_how=END_FIN, end_by=SERVER,
@@ -206,6 +206,20 @@ def test_an_end_without_a_word_and_no_end_at_all() -> None:
     assert finding is not None and finding.cause == "dropped"
     finding = transport.capture_ended(case(outcome=CLOSING, end_by=0))
     assert finding is not None and finding.cause == "capture ended"
+
+
+@pytest.mark.parametrize(
+    ("end_how", "found", "cause", "text"),
+    [
+        (END_STREAM, transport.dropped, "dropped", "END_STREAM"),
+        (END_GOAWAY, transport.dropped, "dropped", "GOAWAY"),
+        (END_STREAM_RESET, transport.reset, "reset", "RST_STREAM"),
+    ],
+)
+def test_streams_of_http2_end_as_tcp_does(end_how: int, found: Found, cause: str, text: str) -> None:
+    finding = found(case(outcome=DROPPED, end_how=end_how, stream=5))
+    assert finding is not None and finding.cause == cause
+    assert f"{text} by the server on stream 5" in finding.evidence
 
 
 def test_one_connection_alone_only_resembles_a_device() -> None:

@@ -85,6 +85,14 @@ class TestLegs:
         for other in ({"path": 8}, {"service": 0}, {"forwarded": 3}, {"forwarded_port": 76}):
             assert found(place(0, path=9, client_port=77), place(1, **back | other)).same_as == {}
 
+    def test_from_http_2_to_1_the_proxys_own_address_tells(self) -> None:
+        front, back = place(0, path=9, stream=1, server_host=4), {"service": 1, "client_host": 4, "path": 9}
+        assert found(front, place(1, **back)).same_as == {1: 0}
+        for other in ({"path": 8}, {"service": 0}, {"client_host": 3}, {"stream": 3}, {"asked": 500}):
+            assert found(front, place(1, **back)._replace(**other)).same_as == {}
+        assert found(front, place(1, **back), place(2, **back)).same_as == {}
+        assert found(front._replace(stream=MISSING), place(1, **back)).same_as == {}
+
     def test_two_that_fit_decide_nothing(self) -> None:
         back = {"service": 1, "forwarded": 0, "path": 9}
         assert found(place(0, path=9), place(1, path=9), place(2, **back)).same_as == {}

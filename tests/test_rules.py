@@ -144,7 +144,11 @@ class TestHandshake:
     def test_h8_bytes_before_the_answer(self) -> None:
         told, talk = Told(), Talk()
         talk.connection.violations = 0
-        Rules(Packet(), told).early(talk.connection, b"\x81\x80\x1b[m")
+        packet = Packet()
+        packet.number = 7
+        Rules(packet, told).early(talk.connection, b"\x81\x80\x1b[m", 7, 0)
+        assert told.rules == []
+        Rules(packet, told).early(talk.connection, b"\x81\x80\x1b[m", 6, 0)
         assert told.rules == ["H8"]
 
     def test_h10_an_empty_subprotocol_field(self) -> None:

@@ -2,15 +2,15 @@
 
 The same TCP connection (and HTTP/2 stream) seen at another point of capture is a copy. The legs of a proxy carry the
 same Sec-WebSocket-Key, if it hands the key on, and the opening of each lies within that of the leg before it; where it
-makes a new key (as from HTTP/2 to HTTP/1.1 it must), legs are told by the address that it names as its client, the
-path and the nested openings, if no other two connections fit.
+makes a new key (as from HTTP/2 to HTTP/1.1 it must), legs are told by the path, the nested openings and the address
+that it names as its client or, from HTTP/2, its own one, if no other two connections fit.
 """
 
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Iterable, Iterator, Sequence
-from itertools import pairwise
+from collections.abc import Iterator, Sequence
+from itertools import chain, pairwise
 from typing import Any, NamedTuple
 
 import numpy as np
@@ -105,7 +105,8 @@ def legs_of(columns: dict[str, Numbers], originals: Numbers) -> tuple[Numbers, N
     originals: rows that are no copies."""
     front_of = np.full(len(originals), -1, np.int64)
     back_of = front_of.copy()
-    for legs in (*_by_key(columns, originals), *_by_address(columns, originals)):
+    found = _by_key(columns, originals), _by_address(columns, originals), _by_conversion(columns, originals)
+    for legs in chain(*found):
         if all(front_of[leg] < 0 and back_of[leg] < 0 for leg in legs):
             front_of[legs[1:]], back_of[legs[:-1]] = legs[:-1], legs[1:]
     return front_of, back_of
@@ -146,28 +147,50 @@ def nested(front: int, back: int, columns: dict[str, Numbers]) -> bool:
     return bool(asked[front] <= asked[back] <= answered and opened[back] <= answered)
 
 
-def _by_address(columns: dict[str, Numbers], originals: Numbers) -> Iterable[list[int]]:
-    """Legs told by the client's address that the proxy names, the path, and their openings; no two others fit."""
+def _by_address(columns: dict[str, Numbers], originals: Numbers) -> Iterator[list[int]]:
+    """Legs told by the client's address that the proxy names, the path, and their openings."""
     usable = originals & (columns["asked"] != NO_TIME) & (columns["path"] != MISSING)
-    backs: dict[tuple[int, int], list[int]] = {}
-    for row in np.flatnonzero(usable & (columns["forwarded"] != MISSING)).tolist():
-        backs.setdefault((int(columns["forwarded"][row]), int(columns["path"][row])), []).append(row)
-    if not backs:
-        return
-    fronts: dict[tuple[int, int], list[int]] = {}
+    backs = _buckets(np.flatnonzero(usable & (columns["forwarded"] != MISSING)), columns, "forwarded")
     hosts = np.unique([host for host, _ in backs])
-    for row in np.flatnonzero(usable & np.isin(columns["client_host"], hosts)).tolist():
-        fronts.setdefault((int(columns["client_host"][row]), int(columns["path"][row])), []).append(row)
+    fronts = _buckets(np.flatnonzero(usable & np.isin(columns["client_host"], hosts)), columns, "client_host")
     for place, behind in backs.items():
-        before = fronts.get(place, [])
-        if len(behind) * len(before) <= limits.LEGS_COMPARED:
-            fitting = [(front, back) for front in before for back in behind if _fits(front, back, columns)]
-            of_front, of_back = Counter(front for front, _ in fitting), Counter(back for _, back in fitting)
-            yield from ([front, back] for front, back in fitting if of_front[front] == of_back[back] == 1)
+        yield from _one_to_one(fronts.get(place, []), behind, columns, True)
 
 
-def _fits(front: int, back: int, columns: dict[str, Numbers]) -> bool:
-    port = columns["forwarded_port"][back]
+def _by_conversion(columns: dict[str, Numbers], originals: Numbers) -> Iterator[list[int]]:
+    """Legs of a proxy from HTTP/2 to HTTP/1.1, told by the proxy's address, the path, and their openings."""
+    usable = originals & (columns["asked"] != NO_TIME) & (columns["path"] != MISSING)
+    over_http2 = columns["stream"] != MISSING
+    fronts = _buckets(np.flatnonzero(usable & over_http2), columns, "server_host")
+    hosts = np.unique([host for host, _ in fronts])
+    proxied = usable & ~over_http2 & np.isin(columns["client_host"], hosts)
+    backs = _buckets(np.flatnonzero(proxied), columns, "client_host")
+    for place, before in fronts.items():
+        yield from _one_to_one(before, backs.get(place, []), columns, False)
+
+
+def _buckets(rows: Numbers, columns: dict[str, Numbers], host: str) -> dict[tuple[int, int], list[int]]:
+    """The rows by host and path."""
+    buckets: dict[tuple[int, int], list[int]] = {}
+    places = zip(columns[host][rows].tolist(), columns["path"][rows].tolist(), strict=True)
+    for row, place in zip(rows.tolist(), places, strict=True):
+        buckets.setdefault(place, []).append(row)
+    return buckets
+
+
+def _one_to_one(
+    before: list[int], behind: list[int], columns: dict[str, Numbers], by_address: bool
+) -> Iterator[list[int]]:
+    """The pairs that fit, and no other leg fits either of them. by_address: a port that the proxy names must fit."""
+    if len(before) * len(behind) > limits.LEGS_COMPARED:
+        return
+    fitting = [(front, back) for front in before for back in behind if _fits(front, back, columns, by_address)]
+    of_front, of_back = Counter(front for front, _ in fitting), Counter(back for _, back in fitting)
+    yield from ([front, back] for front, back in fitting if of_front[front] == of_back[back] == 1)
+
+
+def _fits(front: int, back: int, columns: dict[str, Numbers], by_address: bool) -> bool:
+    port = columns["forwarded_port"][back] if by_address else MISSING
     if columns["service"][front] == columns["service"][back] or port not in (MISSING, columns["client_port"][front]):
         return False
     same_clock = columns["point"][front] == columns["point"][back]

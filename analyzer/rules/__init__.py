@@ -11,11 +11,12 @@ from typing import Any
 
 from analyzer import limits
 from analyzer.records import NO_TIME, Close, Connection, Frame, Judge, Message, Observer, Packet, Side, Violation
-from analyzer.rules import ending, frames, handshake
+from analyzer.rules import ending, frames, handshake, http2
 from analyzer.rules.catalog import MUST, NOTE, RULES
 from analyzer.upgrade.heads import ACCEPT, CONNECTION, EXTENSIONS, HOST, KEY, PROTOCOL, UPGRADE, VERSION
 
 DEFLATE = "permessage-deflate"
+EARLY_LOOK = 32  # bytes sent before the answer that are shown
 TOLD_BY = ("request", "syn")  # how the client was told where its frames' mask bits did not tell it
 
 
@@ -58,10 +59,41 @@ class Rules:
             self.tell(connection.client, [("H3", NOTE, "a new key", f"{key}, as in connection {before}")])
         connection.asked = (key, fields[VERSION], _any_must(findings))
 
-    def early(self, connection: Connection, sent: bytes) -> None:
-        """The client sent these bytes after its request and before the answer."""
-        if sent and not connection.server.half.lost_bytes:
-            found = sent.decode("utf-8", "backslashreplace")
+    def connect(self, connection: Connection, fields: http2.Fields, allowed: bool | None) -> None:
+        """A whole extended CONNECT (RFC 8441 4). allowed: the server's SETTINGS had said so, None where that is not
+        known."""
+        if connection.violations < 0:
+            connection.violations = 0
+        version = _text(fields, b"sec-websocket-version")
+        findings = (*http2.request(fields, allowed), *handshake.offer(version, connection.offered_subprotocols))
+        self.tell(connection.client, findings)
+        connection.asked = (None, version, _any_must(findings))
+
+    def accept(self, connection: Connection, fields: http2.Fields) -> None:
+        """A whole answer, final, to the CONNECT judged before."""
+        if connection.asked is None:
+            return
+        _, version, broken = connection.asked
+        connection.asked = None
+        if connection.opening == "refused":
+            self.tell(connection.server, handshake.refusal(version, _text(fields, b"sec-websocket-version")))
+            return
+        choice = (connection.offered_subprotocols, connection.extensions, connection.offered_extensions)
+        findings = (*http2.head(fields), *handshake.choice(connection.subprotocol, *choice))
+        if broken:
+            findings += (("H10", MUST, "an HTTP error in answer to a request that breaks a rule", "2xx"),)
+        self.tell(connection.server, findings)
+
+    def interim(self, connection: Connection, status: int) -> None:
+        """An answer below 200 over HTTP/2."""
+        self.tell(connection.server, http2.interim(status))
+
+    def early(self, connection: Connection, sent: bytes, packet: int, file: int) -> None:
+        """The client sent these bytes, by that packet, after its request and before the answer; those of packets that
+        waited for their secrets may have come later."""
+        later = file == self.packet.file and packet >= self.packet.number
+        if sent and not later and not connection.server.half.lost_bytes:
+            found = sent[:EARLY_LOOK].decode("utf-8", "backslashreplace")
             self.tell(connection.client, [("H8", MUST, "nothing before the answer", found)])
 
     def answer(self, connection: Connection, fields: Any) -> None:
@@ -192,6 +224,11 @@ def _key_at(connection: Connection, key: str | None) -> str:
     """The key, and the point of capture: at another point it is seen again."""
     point = connection.flow.point
     return f"{point} {key}" if point else key or ""
+
+
+def _text(fields: http2.Fields, name: bytes) -> str | None:
+    value = fields.get(name)
+    return None if value is None else value.decode("latin-1")
 
 
 def _any_must(findings: Iterable[frames.Finding]) -> bool:

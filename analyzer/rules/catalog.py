@@ -48,5 +48,7 @@ RULES = {
         Rule("D1", "RFC 7692 7.1", MUST, "permessage-deflate parameters of the answer fit an offer"),
         Rule("D2", "RFC 7692 7.2", MUST, "compressed messages can be inflated, within the agreed context"),
         Rule("D3", "RFC 7692 7.1", MUST, "server_no_context_takeover and server_max_window_bits are echoed if offered"),
+        Rule("X1", "RFC 8441 3", MUST, "an extended CONNECT only after SETTINGS_ENABLE_CONNECT_PROTOCOL = 1"),
+        Rule("X2", "RFC 8441 4, 5", MUST, "over HTTP/2: CONNECT with scheme and path, answered 2xx; no Upgrade"),
     )
 }

@@ -25,7 +25,7 @@ HEADER = Struct(">BHBBI")
 HEADER_SIZE = 9
 LOW_31 = (1 << 31) - 1
 
-COLLECTED = frozenset((HEADERS, RST_STREAM, PUSH_PROMISE, GOAWAY, CONTINUATION))
+COLLECTED = frozenset((HEADERS, RST_STREAM, SETTINGS, PUSH_PROMISE, GOAWAY, CONTINUATION))
 
 # ledger kinds
 FRAMING, SKIPPED, AFTER_END, BESIDE = "HTTP/2 framing", "skipped", "after the end", "before the upgrade"
