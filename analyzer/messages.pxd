@@ -10,10 +10,10 @@ cdef class MessageReader(FramePayloadReader):
     cdef long long position, body, inflated_limit, compressed_limit
     cdef int kind
     cdef bint in_message, whole, reserved, checks_text, text_fails, gathers
-    cdef object inflater
+    cdef object inflater, strict
     cdef object gathered
     cdef bytes control, character
-    cdef bint control_whole, framing_known, key_told
+    cdef bint control_whole, framing_known, key_told, checks_window
     cdef object judge
     cdef long long last_key, last_step
     cdef int keys
@@ -32,6 +32,7 @@ cdef class MessageReader(FramePayloadReader):
     cdef object _complete_message(self)
     cdef object _abandon_message(self)
     cdef long long _inflate(self)
+    cdef bint _reaches_too_far(self, bytes data) except? True
     cdef object _lose_context(self)
     cdef object _count_declared(self)
     cdef object _complete_close(self)

@@ -213,6 +213,10 @@ class FrameJudge(Judge):
         if not message.sender.weak_resyncs:
             self._rules.tell(message.sender, frames.content(message, inflated))
 
+    def distance(self, message: Message) -> None:
+        if not message.sender.weak_resyncs:
+            self._rules.tell(message.sender, frames.distance(message.sender.window_bits))
+
     def close(self, close: Close, number: int) -> None:
         if not close.sender.weak_resyncs:
             self._rules.tell(close.sender, frames.close_body(close))

@@ -74,6 +74,11 @@ def content(message: Message, inflated: bool) -> Iterator[Finding]:
         yield "F8", MUST, "text in UTF-8", f"other bytes in a message of {message.bytes} bytes"
 
 
+def distance(window_bits: int) -> Iterator[Finding]:
+    """D2 of a message that refers back farther than was agreed (RFC 7692 7.1.2)."""
+    yield "D2", MUST, f"references back of at most {1 << window_bits} bytes", "one that goes farther"
+
+
 def close_body(close: Close) -> Iterator[Finding]:
     """C1, C6, and F8 of the reason."""
     if close.size == 1:
