@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import base64
 from typing import Any
 
 import pytest
@@ -25,6 +26,11 @@ REQUEST = {
     "Sec-WebSocket-Version": "13",
 }
 ANSWER = {"Upgrade": "WebSocket", "Connection": "upgrade", "Sec-WebSocket-Accept": ACCEPT}
+
+
+def keys(number: int) -> str:
+    """Another Sec-WebSocket-Key for each number."""
+    return base64.b64encode(bytes([number] * 16)).decode()
 
 
 class Told(Observer):
@@ -150,6 +156,20 @@ class TestHandshake:
         assert told.rules == []
         Rules(packet, told).early(talk.connection, b"\x81\x80\x1b[m", 6, 0)
         assert told.rules == ["H8"]
+
+    def test_h9_a_browser_that_opens_several_at_once(self) -> None:
+        told = Told()
+        rules = Rules(Packet(), told)
+        talks = [Talk() for _ in range(4)]
+        for number, (talk, origin) in enumerate(zip(talks, ("https://a.example",) * 3 + (None,), strict=True)):
+            talk.connection.origin, talk.connection.number = origin, number
+            talk.connection.user_agent = "Mozilla/5.0 (X11)" if number else "curl/8"
+            rules.request(talk.connection, LINE, fields(REQUEST | {"Sec-WebSocket-Key": keys(number)}))
+        assert [(row.rule, row.severity, row.sender.connection.number) for row in told.rows] == [("H9", "note", 2)]
+        for talk in talks:
+            rules.connection(talk.connection)
+        rules.request(talks[1].connection, LINE, fields(REQUEST | {"Sec-WebSocket-Key": keys(9)}))
+        assert len(told.rows) == 1
 
     def test_h10_an_empty_subprotocol_field(self) -> None:
         assert shake({"Sec-WebSocket-Protocol": ""}).rules == ["H10", "H10"]
@@ -315,6 +335,11 @@ class TestCloses:
         [found] = frames.close_code(close(code.to_bytes(2, "big")), False)
         assert found[:2] == ("C4", severity)
 
+    def test_c4_a_server_may_echo_1010(self) -> None:
+        talk = Talk()
+        talk.close(talk.client, (1010).to_bytes(2, "big"))
+        assert list(frames.close_code(talk.close(talk.server, (1010).to_bytes(2, "big")), False)) == []
+
     def test_c2_a_second_close(self) -> None:
         assert [len(list(frames.close_again(number))) for number in (1, 2)] == [0, 1]
 
@@ -341,6 +366,13 @@ class TestEnding:
         talk.tick(5)
         talk.fin(talk.client)
         assert over(talk) == [("C3", "must")]
+
+    def test_c3_is_not_judged_of_a_close_that_may_never_have_come(self) -> None:
+        talk = Talk()
+        talk.close(talk.server)
+        talk.tick(5)
+        talk.fin(talk.client, unacknowledged=True)
+        assert over(talk) == []
 
     def test_c3_no_answer_to_one_who_fails_the_connection(self) -> None:
         talk = Talk()
@@ -385,6 +417,23 @@ class TestEnding:
         talk.tick(5)
         talk.message(talk.server)
         assert over(talk) == [("P1", "must")]
+
+    def test_p1_is_not_judged_of_a_receiver_that_only_answers_the_close(self) -> None:
+        talk = Talk()
+        talk.ping(talk.server, b"a")
+        talk.tick(5)
+        talk.close(talk.server)
+        talk.close(talk.client)
+        talk.fin(talk.server)
+        assert over(talk) == []
+
+    def test_p1_is_not_judged_of_a_ping_that_may_never_have_come(self) -> None:
+        talk = Talk()
+        talk.ping(talk.client, b"a")
+        talk.tick(5)
+        talk.send(talk.server, 7, unacknowledged=True)
+        talk.server.last_frame = talk.time
+        assert over(talk) == []
 
     def test_p1_is_not_judged_of_a_receiver_that_fell_silent(self) -> None:
         talk = Talk()

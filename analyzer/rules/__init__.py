@@ -6,6 +6,7 @@ rule. What can't be judged, because bytes or the handshake are missing, is not j
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Iterable
 from typing import Any
 
@@ -17,6 +18,8 @@ from analyzer.upgrade.heads import ACCEPT, CONNECTION, EXTENSIONS, HOST, KEY, PR
 
 DEFLATE = "permessage-deflate"
 EARLY_LOOK = 32  # bytes sent before the answer that are shown
+Who = tuple[int, tuple[int, int], tuple[int, int], str | None]
+BROWSERS = "Mozilla/"  # how the User-Agent of every browser begins
 TOLD_BY = ("request", "syn")  # how the client was told where its frames' mask bits did not tell it
 
 
@@ -27,6 +30,7 @@ class Rules:
         self.packet = packet
         self._observer = observer
         self._frames = FrameJudge(self)
+        self._connecting: Counter[Who] = Counter()
         self._keys: dict[str, int] = {}  # the connection that used it; before its answer -1 - that
 
     def judge_of(self, connection: Connection) -> Judge | None:
@@ -57,7 +61,24 @@ class Rules:
             self._keys[known] = -1 - connection.number
         elif before is not None and before >= 0:  # else a proxy hands it on, while its own client waits
             self.tell(connection.client, [("H3", NOTE, "a new key", f"{key}, as in connection {before}")])
-        connection.asked = (key, fields[VERSION], _any_must(findings))
+        who = None
+        if connection.origin is not None and (connection.user_agent or "").startswith(BROWSERS):
+            who = _browser(connection)
+            if self._connecting[who]:
+                found = f"{self._connecting[who]} more of this address and User-Agent wait for their answers"
+                self.tell(connection.client, [("H9", NOTE, "one connection being opened to a server at a time", found)])
+            self._connecting[who] += 1
+        connection.asked = (key, fields[VERSION], _any_must(findings), who)
+
+    def _answered(self, connection: Connection) -> Any:
+        """What its answer is judged by; no more is waited for it."""
+        asked = connection.asked
+        connection.asked = None
+        if asked is not None and asked[3] is not None:
+            self._connecting[asked[3]] -= 1
+            if not self._connecting[asked[3]]:
+                del self._connecting[asked[3]]
+        return asked
 
     def connect(self, connection: Connection, fields: http2.Fields, allowed: bool | None) -> None:
         """A whole extended CONNECT (RFC 8441 4). allowed: the server's SETTINGS had said so, None where that is not
@@ -67,14 +88,14 @@ class Rules:
         version = _text(fields, b"sec-websocket-version")
         findings = (*http2.request(fields, allowed), *handshake.offer(version, connection.offered_subprotocols))
         self.tell(connection.client, findings)
-        connection.asked = (None, version, _any_must(findings))
+        connection.asked = (None, version, _any_must(findings), None)
 
     def accept(self, connection: Connection, fields: http2.Fields) -> None:
         """A whole answer, final, to the CONNECT judged before."""
-        if connection.asked is None:
+        asked = self._answered(connection)
+        if asked is None:
             return
-        _, version, broken = connection.asked
-        connection.asked = None
+        _, version, broken, _ = asked
         if connection.opening == "refused":
             self.tell(connection.server, handshake.refusal(version, _text(fields, b"sec-websocket-version")))
             return
@@ -98,10 +119,10 @@ class Rules:
 
     def answer(self, connection: Connection, fields: Any) -> None:
         """A whole answer, final, to the request judged before."""
-        if connection.asked is None:  # without the request nothing of the answer can be judged
+        asked = self._answered(connection)
+        if asked is None:  # without the request nothing of the answer can be judged
             return
-        key, version, broken = connection.asked
-        connection.asked = None
+        key, version, broken, _ = asked
         known = _key_at(connection, key)
         if self._keys.get(known) == -1 - connection.number:
             self._keys[known] = connection.number
@@ -125,7 +146,8 @@ class Rules:
 
     def connection(self, connection: Connection) -> None:
         """Nothing more comes of the connection."""
-        connection.asked = None
+        if connection.asked is not None:
+            self._answered(connection)
         client, server = connection.client, connection.server
         if connection.violations < 0 or ending.is_usual(client, server):
             return
@@ -222,6 +244,14 @@ class FrameJudge(Judge):
             self._rules.tell(close.sender, frames.close_body(close))
             self._rules.tell(close.sender, frames.close_code(close, close.sender.is_client))
             self._rules.tell(close.sender, frames.close_again(number))
+
+
+def _browser(connection: Connection) -> Who:
+    """Who connects to whom, as far as it can be told, at which point of capture."""
+    flow = connection.flow
+    low, high = (flow.low_high, flow.low_low), (flow.high_high, flow.high_low)
+    ends = (low, high) if connection.client.half is flow.low else (high, low)
+    return flow.point, *ends, connection.user_agent
 
 
 def _key_at(connection: Connection, key: str | None) -> str:

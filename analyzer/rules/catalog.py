@@ -29,6 +29,7 @@ RULES = {
         Rule("H6", "4.1, 11.3.4", MUST, "offered subprotocols differ; the answer picks one of them, or none"),
         Rule("H7", "4.1, 9.1", MUST, "every extension of the answer was offered"),
         Rule("H8", "4.1", MUST, "the client sends nothing between its request and the answer"),
+        Rule("H9", "4.1", NOTE, "a browser opens one connection to a server at a time"),
         Rule("H10", "4.1, 4.2.2", MUST, "no 101 for a request that breaks a rule; no empty Sec-WebSocket-Protocol"),
         Rule("F1", "5.1", MUST, "frames of the client are masked, those of the server are not"),
         Rule("F2", "5.2, RFC 7692 6", MUST, "reserved bits are 0, but for RSV1 where a compressed message begins"),

@@ -102,8 +102,14 @@ def close_code(close: Close, from_client: bool) -> Iterator[Finding]:
         yield "C4", MUST, "a code from 1000 to 4999", str(close.code)
     elif not CloseCode(close.code).on_wire:
         yield "C4", SHOULD, "a code that is registered or for private use", str(close.code)
-    elif close.code == 1010 and not from_client:
+    elif close.code == 1010 and not from_client and not _echoes(close):
         yield "C4", NOTE, "1010 from a client only", "1010"
+
+
+def _echoes(close: Close) -> bool:
+    """It repeats the code of the other side's Close, as RFC 6455 5.5.1 wants."""
+    first = close.sender.peer.closes
+    return bool(first) and first[0].code == close.code
 
 
 def close_again(number: int) -> Iterator[Finding]:
