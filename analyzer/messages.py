@@ -313,8 +313,8 @@ class MessageReader(FramePayloadReader):
         return len(text)
 
     def _reaches_too_far(self, data: bytes) -> cython.bint:
-        """Whether a compressed message refers back beyond the agreed window (RFC 7692 7.1.2), at most WINDOW_PIECE bytes
-        more being let pass; told once of a side."""
+        """Whether a compressed message refers back beyond the agreed window (RFC 7692 7.1.2), but for WINDOW_PIECE
+        bytes that are let pass; told once of a side."""
         side: Side = self.side
         self.checks_window = side.window_bits < 15 and not side.context_lost
         if not self.checks_window:

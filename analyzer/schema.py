@@ -342,7 +342,8 @@ CONNECTIONS = (
     Column(
         "violations",
         INTEGER,
-        "how often a rule was broken (docs/rules.md); missing when nothing could be judged",
+        "how often a rule was broken in it (docs/rules.md; R1, which is broken between connections, not counted); "
+        "missing when nothing could be judged",
         "connection.violations",
     ),
     Column(

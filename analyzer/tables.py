@@ -14,8 +14,10 @@ from typing import TYPE_CHECKING, Any
 
 from analyzer.diagnosis.gathering import Gathered
 from analyzer.outcome import conclude
-from analyzer.reconnects import Attempt, pairs
+from analyzer.reconnects import ABNORMAL, Attempt, Reconnect, pairs
 from analyzer.records import MISSING, NO_TIME, Close, Connection, Frame, Message, Observer, Violation
+from analyzer.rules import returning
+from analyzer.rules.catalog import RULES
 from analyzer.schema import (
     BOOLEAN,
     BYTES,
@@ -220,6 +222,9 @@ def _attempt(outcome: Any) -> Attempt:
         outcome.end if outcome.ended and outcome.end != NO_TIME else None,
         outcome.client_saw if outcome.client_saw >= 0 else None,
         connection.opening in ("refused", "unanswered"),
+        outcome.client_saw == ABNORMAL and connection.opening != "refused" and outcome.transport_end_by != "client",
+        flow.first_packet,
+        flow.first_file,
     )
 
 
@@ -328,7 +333,8 @@ class Tables(Observer):
         self._connections = self._rows.get("connections")
         self._gathered = Gathered()
         self._found: Places | None = None
-        self._attempts: list[Attempt] | None = [] if "reconnects" in asked else None
+        self._followed: list[Reconnect] | None = None
+        self._attempts: list[Attempt] | None = [] if asked & {"reconnects", "violations"} else None
 
     def frame(self, frame: Frame) -> None:
         self._append("frames", frame)
@@ -369,8 +375,11 @@ class Tables(Observer):
         observed."""
         result = {}
         for name, rows in self._rows.items():
-            for pair in pairs(self._once()) if name == "reconnects" else ():
-                rows.append(pair)
+            if name == "reconnects":
+                for pair in self._pairs():
+                    rows.append(pair)
+            if name == "violations":
+                self._judge_reconnects()
             if name == "ledger":
                 for (unit, kind), count in ledger.items():
                     rows.append(Count(unit, kind, count))
@@ -390,10 +399,23 @@ class Tables(Observer):
             self._found = places_in(self._gathered)
         return self._found
 
-    def _once(self) -> Iterator[Attempt]:
-        """The attempts of clients, each once, however many places saw it."""
-        repeated = self._places().repeated
-        return (attempt for attempt in self._attempts or () if attempt.connection not in repeated)
+    def _pairs(self) -> list[Reconnect]:
+        """Which connection followed which, each taken once, however many places saw it."""
+        if self._followed is None:
+            repeated = self._places().repeated
+            self._followed = list(pairs(each for each in self._attempts or () if each.connection not in repeated))
+        return self._followed
+
+    def _judge_reconnects(self) -> None:
+        """Rows of what is wrong between connections."""
+        attempts = {attempt.connection: attempt for attempt in self._attempts or ()}
+        for number, (rule, severity, expected, found) in returning.findings(self._pairs(), attempts):
+            connection, attempt = Connection(), attempts[number]
+            connection.number = number
+            violation = Violation(connection.client, rule, severity, expected, found)
+            violation.section = RULES[rule].section
+            violation.time, violation.packet, violation.file = attempt.start, attempt.packet, attempt.file
+            self._append("violations", violation)
 
     def _diagnosed(self, rows: Rows) -> Rows:
         """The causes of the connections."""

@@ -132,8 +132,10 @@ The rules of RFC 6455 and RFC 7692 that can be checked from outside. Each breach
 handshake are missing, is not judged; no row then says nothing. Sections are of RFC 6455 where no other is named.
 
 Severity is that of a plain breach. Milder ones say so in their row: a code that is only unassigned (`should`), 1010
-from a server, unused bits in a key, a key that was used before (`note`). How soon a client comes back is judged in the
-table `reconnects`.
+from a server, unused bits in a key, a key that was used before (`note`). R1 is judged between
+connections: its row is of the one that came too soon, and not counted in its column `violations`; what a close code
+asks of a client is judged in the table `reconnects`. Not judged, as nothing outside shows it: whether a client without
+an Origin is a browser, and whether a refusal was for the Origin, which should be answered 403.
 """
 
 

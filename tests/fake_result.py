@@ -46,6 +46,10 @@ COLUMNS: dict[str, dict[str, Any]] = {
         "length": "UInt64", "captured": "Int64",
     },
     "messages": {"connection": "Int64", "time": TIME, "packet": "Int64", "sender": SENDER, "bytes": "Int64"},
+    "reconnects": {
+        "connection": "Int64", "next_connection": "Int64", "delay": DURATION, "same_server": "boolean",
+        "ambiguous": "boolean", "code": "Int64", "advice": TEXT, "followed": "boolean",
+    },
     "ledger": {"unit": pd.CategoricalDtype(["packet", "byte"]), "kind": TEXT, "count": "Int64", "meaning": TEXT},
 }  # fmt: skip
 
@@ -159,6 +163,7 @@ class FakeResult:
     closes: pd.DataFrame = field(default_factory=lambda: table("closes", CLOSES))
     frames: pd.DataFrame = field(default_factory=lambda: table("frames", FRAMES))
     messages: pd.DataFrame = field(default_factory=lambda: table("messages", []))
+    reconnects: pd.DataFrame = field(default_factory=lambda: table("reconnects", []))
     ledger: pd.DataFrame = field(default_factory=lambda: table("ledger", LEDGER))
     problems: list[Any] = field(default_factory=list)
     errors: list[Exception] = field(default_factory=list)

@@ -3,14 +3,20 @@
 from __future__ import annotations
 
 import base64
+from collections.abc import Callable
 from typing import Any
 
 import pytest
 from by_hand import Talk
+from hosts import ACK, FIN, Hosts
+from invariants import analyzed
+from mutations import written
+from test_reconnects import attempt
 
 from analyzer import limits
+from analyzer.reconnects import Attempt, pairs
 from analyzer.records import MISSING, Close, Frame, Observer, Packet, Side, Violation
-from analyzer.rules import Rules, extensions, frames, handshake
+from analyzer.rules import Rules, extensions, frames, handshake, returning
 from analyzer.rules.catalog import RULES, SEVERITIES
 from analyzer.schema import TABLES
 from analyzer.upgrade.heads import FieldLines
@@ -461,3 +467,58 @@ class TestRows:
     def test_the_columns_are_those_of_the_design(self) -> None:
         names = [column.name for column in TABLES["violations"].columns_for(1)]
         assert names == "connection time packet sender rule section severity expected found".split()
+
+
+def again(*attempts: Attempt) -> list[tuple[int, str]]:
+    """What R1 says of these connections."""
+    told = list(returning.findings(pairs(attempts), {each.connection: each for each in attempts}))
+    assert all(finding[:2] == ("R1", "should") for _, finding in told)
+    return [(number, finding[3]) for number, finding in told]
+
+
+class TestReturning:
+    @pytest.mark.parametrize(("delay", "found"), [(0.001, [(1, "1.0 ms")]), (0.03, []), (5, [])])
+    def test_r1_no_delay(self, delay: float, found: list[tuple[int, str]]) -> None:
+        assert again(attempt(0, 0, 10), attempt(1, 10 + delay)) == found
+
+    def test_r1_is_not_asked_after_an_end_of_ones_own_or_a_refusal(self) -> None:
+        assert again(attempt(0, 0, 10, abnormal=False), attempt(1, 10.001)) == []
+        assert again(attempt(0, 0, 10, failed=True), attempt(1, 10.001)) == []
+
+    def test_r1_the_same_delay_in_many_clients(self) -> None:
+        def many(number: int, delay: Callable[[int], float]) -> list[tuple[int, str]]:
+            found = []
+            for each in range(number):
+                client, end = f"10.0.0.{each}", 10 + each / 100
+                found.append(attempt(each, 0, end, client=client))
+                found.append(attempt(100 + each, end + delay(each), client=client))
+            return again(*found)
+
+        assert many(8, lambda each: 1 + each / 9999) == [
+            (100 + each, "1.00 s, as 7 others that ended with it") for each in range(8)
+        ]
+        assert [number for number, _ in many(8, lambda each: 1 if each else 3)] == list(range(101, 108))
+        assert many(4, lambda each: 1) == []
+        assert many(20, lambda each: 0.2 + each * 0.2) == []
+
+    def test_r1_waits_after_failed_tries_that_do_not_grow(self) -> None:
+        def tries(*waits: float) -> list[tuple[int, str]]:
+            found, time = [attempt(0, 0, 10)], 10.0
+            for number, wait in enumerate(waits, 1):
+                time += wait
+                found.append(attempt(number, time, time + 0.1, failed=True))
+                time += 0.1
+            return again(*found)
+
+        assert tries(1, 1, 1, 1) == [(3, "1.00 s"), (4, "1.00 s")]
+        assert tries(1, 2, 4, 8) == tries(1, 1) == tries(3, 2, 4, 2) == []
+        assert tries(40, 40, 40, 40) == []
+
+    def test_r1_is_a_row_of_the_connection_that_came_too_soon(self) -> None:
+        first, second = Hosts(40000).open().say("server", flags=FIN | ACK).say("client", flags=FIN | ACK), Hosts(40001)
+        second.time = first.time
+        second.open().close()
+        result = analyzed(written(first.packets + second.packets))
+        [row] = result.violations[result.violations["rule"] == "R1"].to_dict("records")
+        assert (row["connection"], row["packet"], row["sender"]) == (1, 8, "client")
+        assert row["time"] == result.connections.loc[1, "start"]

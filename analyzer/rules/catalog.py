@@ -46,6 +46,7 @@ RULES = {
         Rule("C5", "5.5.1, 7.1.1", MUST, "after both Closes the server closes the TCP connection at once"),
         Rule("C6", "5.5", MUST, "a close reason has at most 123 bytes"),
         Rule("P1", "5.5.2", MUST, "a Ping is answered by a Pong, unless a Close came first"),
+        Rule("R1", "7.2.3", SHOULD, "after an abnormal end clients wait a random time, after failed tries ever longer"),
         Rule("D1", "RFC 7692 7.1", MUST, "permessage-deflate parameters of the answer fit an offer"),
         Rule("D2", "RFC 7692 7.2", MUST, "compressed messages can be inflated, within the agreed context"),
         Rule("D3", "RFC 7692 7.1", MUST, "server_no_context_takeover and server_max_window_bits are echoed if offered"),

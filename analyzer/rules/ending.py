@@ -43,7 +43,7 @@ def acknowledged(sender: Side) -> int:
     half, receiver = sender.half, sender.peer.half
     if not receiver.acknowledges or not half.known:
         return -HALF_WRAP
-    behind = (receiver.acknowledgment - half.next) & (2 * HALF_WRAP - 1)
+    behind: int = (receiver.acknowledgment - half.next) & (2 * HALF_WRAP - 1)
     return behind if behind < HALF_WRAP else behind - 2 * HALF_WRAP
 
 

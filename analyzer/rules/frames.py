@@ -108,8 +108,8 @@ def close_code(close: Close, from_client: bool) -> Iterator[Finding]:
 
 def _echoes(close: Close) -> bool:
     """It repeats the code of the other side's Close, as RFC 6455 5.5.1 wants."""
-    first = close.sender.peer.closes
-    return bool(first) and first[0].code == close.code
+    theirs = close.sender.peer.closes
+    return bool(theirs and theirs[0].code == close.code)
 
 
 def close_again(number: int) -> Iterator[Finding]:
