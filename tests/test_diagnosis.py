@@ -28,7 +28,7 @@ from analyzer.diagnosis.facts import (
     Tail,
 )
 from analyzer.diagnosis.finding import Case, Expiry, Finding, Scene
-from analyzer.diagnosis.timers import SECOND, timers_of
+from analyzer.diagnosis.timers import SECOND, Timer, timers_of
 from analyzer.records import END_FIN, END_GOAWAY, END_RST, END_STREAM, END_STREAM_RESET, MISSING, NO_TIME
 
 PLAIN = Facts(
@@ -163,6 +163,15 @@ def test_a_pong_after_the_end_or_a_prompt_answer_to_the_close_shows_a_slow_peer(
     for each, basis in ((late, "observed"), (alive, "inferred")):
         finding = closing.keepalive(each)
         assert finding is not None and (finding.cause, finding.basis) == ("late pong", basis)
+
+
+@pytest.mark.parametrize(("client_idle", "clock"), [(3 * SECOND, "client idle"), (9 * SECOND, "idle")])
+def test_a_heartbeat_runs_from_the_other_sides_last_frame_where_that_fits(client_idle: int, clock: str) -> None:
+    missed = case("heartbeat timeout", **closed(1000, SERVER, client_idle=client_idle))
+    missed.scene.timers = [Timer(0, 3 * SECOND, 9, 1000, 9, SERVER, False)]
+    missed.scene.timer_of = [0]
+    finding = closing.heartbeat(missed)
+    assert finding is not None and (finding.clock, finding.nanoseconds) == (clock, 3 * SECOND)
 
 
 def test_a_reason_may_name_the_heartbeat() -> None:
