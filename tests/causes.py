@@ -1,8 +1,8 @@
 """Holds the causes against recordings whose true causes are known: python tests/causes.py FOLDER [--markdown]
 
 FOLDER has NAME.pcap and NAME.cause.json side by side. For every true cause it counts the connections that were named
-rightly, wrongly and not at all, and of the timers, clocks and agents that the recordings tell how many were right. Where
-there is a NAME.reconnects.json, so are the reconnects that it tells.
+rightly, wrongly and not at all, and of the timers, clocks and agents that the recordings tell how many were right;
+where there is a NAME.reconnects.json, of the reconnects too.
 """
 
 from __future__ import annotations
@@ -38,7 +38,7 @@ EARLY = 0.3
 
 
 class Verdict(NamedTuple):
-    """One connection. cause, seconds, clock, agent: right, wrong, none (nothing said), "" where nothing is to be said."""
+    """One connection. cause, seconds, clock, agent: right, wrong, none (nothing said), "" (nothing is to be said)."""
 
     capture: str
     truth: str
