@@ -134,9 +134,10 @@ def _densest(
     last = int(stops[first])
     middle = int(np.median(values[first:last]))
     evenly = total * int(width[first]) / max(int(values[-1] - values[0]), middle)
-    expected = max(float(around[first]), evenly)
+    expected = max(float(around[first]), _beside(values, first, int(width[first])), evenly)
     moments = _moments(columns["ending"][rows[first:last]], int(width[first]))
-    if moments < max(FEWEST, CROWD * expected) or len(values) * _chance(moments, expected) > CHANCE:
+    tried = 2 * len(CLOCKS) * len(values)
+    if moments < max(FEWEST, CROWD * expected) or tried * _chance(moments - 1, expected) > CHANCE:
         return None
     deviation = float(np.std(values[first:last]))
     if not loose:  # those that fired early, as nginx does
@@ -154,13 +155,20 @@ def _crowds(values: Numbers, width: Numbers) -> tuple[Numbers, Numbers]:
     return stops, (end - begin - (stops - np.arange(len(values)))) / (2 * NEIGHBOURS)
 
 
+def _beside(values: Numbers, first: int, width: int) -> float:
+    """How many one window holds to the right of that which begins at the first value: where lives are short all lie at
+    the beginning of the clock, and left of them is nothing."""
+    begin = int(values[first]) + width
+    return float(np.searchsorted(values, begin + 2 * width, "right") - np.searchsorted(values, begin, "right")) / 2
+
+
 def _moments(times: Numbers, apart: int) -> int:
     """How many moments there are that lie so far apart."""
     return 1 + int(np.count_nonzero(np.diff(np.sort(times)) > min(apart, SECOND // 20) // 5))
 
 
 def _chance(count: int, expected: float) -> float:
-    """How likely so many or more are where `expected` are (Poisson)."""
+    """How likely so many or more are where `expected` are (Poisson). A window that begins at a value has that one."""
     term = total = exp(-min(expected, 700.0))
     for each in range(1, count):
         term *= expected / each
