@@ -28,7 +28,7 @@ from analyzer.diagnosis.facts import (
     Tail,
 )
 from analyzer.diagnosis.finding import Case, Expiry, Finding, Scene
-from analyzer.diagnosis.timers import SECOND, Timer, timers_of
+from analyzer.diagnosis.timers import CLOCKS, SECOND, Timer, timers_of
 from analyzer.records import END_FIN, END_GOAWAY, END_RST, END_STREAM, END_STREAM_RESET, MISSING, NO_TIME
 
 PLAIN = Facts(
@@ -309,3 +309,81 @@ def test_devices_are_told_by_clock_and_seconds() -> None:
     assert device_of(59.8, lifetime=False) is not None
     assert device_of(59.8, lifetime=True) is None
     assert all(device.source for device in devices())
+
+
+class TestCohorts:
+    """Timers among the ends of one service; times in seconds."""
+
+    @staticmethod
+    def found(rows: list[Facts]) -> list[tuple[str, float, int, bool]]:
+        """Clock, seconds, connections and whether it is only inferred."""
+        timers, _ = timers_of(columns_of(rows), *sides(rows))
+        return [(CLOCKS[timer.clock], round(timer.seconds, 1), timer.count, timer.loose) for timer in timers]
+
+    @staticmethod
+    def aged(values: Any, idle: Any, number: int = 0) -> list[Facts]:
+        """Connections that ended at these ages, after these silences."""
+        rows = []
+        for each, (age, silent) in enumerate(zip(values, idle, strict=True), number):
+            opened, quiet = each * 7 * SECOND, int(min(age, silent) * SECOND)
+            ending = opened + int(age * SECOND)
+            rows.append(
+                PLAIN._replace(
+                    number=each, opened=opened, start=opened, ending=ending, end=ending, idle=quiet, client_idle=quiet,
+                    server_idle=quiet, client_messages=each, outcome=DROPPED,
+                )
+            )  # fmt: skip
+        return rows
+
+    def test_a_lifetime_spread_by_a_tenth_is_one_at_most_inferred(self) -> None:
+        chance = np.random.default_rng(5)
+        rows = self.aged(chance.uniform(54, 66, 40), chance.uniform(0.1, 30, 40))
+        [(clock, seconds, count, inferred)] = self.found(rows)
+        assert (clock, count, inferred) == ("lifetime", 40, True)
+        assert 58 < seconds < 62
+
+    def test_lives_that_only_scatter_are_none(self) -> None:
+        chance = np.random.default_rng(5)
+        silences = chance.uniform(0.1, 30, 60)
+        for ages in (chance.exponential(60, 60), chance.normal(60, 9, 60), chance.uniform(30, 90, 60)):
+            assert self.found(self.aged(np.maximum(ages, 1), silences)) == []
+
+    def test_equal_jobs_of_the_server_are_none(self) -> None:
+        chance = np.random.default_rng(5)
+        assert self.found(self.aged(chance.uniform(54, 66, 40), [0.001] * 40)) == []
+
+    def test_a_longer_life_of_the_same_service_denies_a_lifetime(self) -> None:
+        chance = np.random.default_rng(5)
+        rows = self.aged(chance.uniform(54, 66, 20), chance.uniform(0.1, 30, 20))
+        rows += [row._replace(ending=NO_TIME) for row in self.aged([200.0] * 5, [1.0] * 5, 20)]
+        assert self.found(rows) == []
+
+    def test_a_timer_among_as_many_ends_of_other_kinds(self) -> None:
+        chance = np.random.default_rng(5)
+        timed = self.aged(chance.uniform(100, 900, 25), 60 + chance.uniform(-0.01, 0.01, 25))
+        others = self.aged(chance.exponential(100, 25) + 1, chance.exponential(20, 25), 25)
+        assert self.found(timed + others) == [("idle", 60.0, 25, False)]
+
+    def test_an_idle_and_a_lifetime_timer_of_one_service(self) -> None:
+        chance = np.random.default_rng(5)
+        idle = self.aged(chance.uniform(400, 3000, 20), 350 + chance.uniform(-0.1, 0.1, 20))
+        capped = self.aged(3600 + chance.uniform(-0.5, 0.5, 20), chance.uniform(0.1, 300, 20), 20)
+        assert sorted(self.found(idle + capped)) == [("idle", 350.0, 20, False), ("lifetime", 3600.0, 20, False)]
+
+    def test_a_few_coincidences_are_no_timer(self) -> None:
+        chance = np.random.default_rng(5)
+        found = 0
+        for _ in range(300):
+            ages, silences = chance.exponential(30, 20) + 1, chance.lognormal(1, 1, 20)
+            found += len(self.found(self.aged(ages, silences)))
+        assert found == 0
+
+    def test_where_two_kinds_of_clock_fit_alike_the_other_is_told(self) -> None:
+        rows = self.aged(5 + np.arange(9) / 1000, 5 + np.arange(9) / 1000)
+        [timer], _ = timers_of(columns_of(rows), *sides(rows))
+        assert (CLOCKS[timer.clock], CLOCKS[timer.rival]) == ("idle", "lifetime")
+        alone = case(outcome=DROPPED, idle=5 * SECOND, opened=15 * SECOND)
+        alone.scene.timers, alone.scene.timer_of = [timer], [0]
+        finding = common.timer(alone)
+        assert finding is not None and finding.basis == "inferred"
+        assert "as well 5.000 s after the opening" in finding.evidence

@@ -30,11 +30,13 @@ def timer(case: Case) -> Finding | None:
         f"ended {seconds(reading)} after {SINCE[found.clock]} ({case.close_text}); {found.count} of {total} "
         f"connections of {case.service} ended so, at {seconds(found.nanoseconds)} within {seconds(found.spread)}"
     )
+    if found.rival >= 0:
+        evidence += f"; as well {seconds(_reading(case.facts, found.rival))} after {SINCE[found.rival]}"
     if device is not None:
         evidence += f"; the default of {device.name}"
     return Finding(
         "lifetime timer" if lifetime else "idle timer",
-        INFERRED if found.loose else OBSERVED,
+        INFERRED if found.loose or found.rival >= 0 else OBSERVED,
         "proxy" if case.between_legs else case.agent,
         evidence,
         found.nanoseconds,

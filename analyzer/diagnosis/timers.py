@@ -31,6 +31,11 @@ TIMERS_MOST = 8
 """Timers of one service, side and code that are looked for."""
 EARLY = 3 * SECOND // 10  # nginx moves its timers lazily
 DOUBT = 0.7  # of two clocks whose deviations differ less than this neither is the steadier one
+JITTER = 0.23
+"""A lifetime spread by 10 % to either side: the longest is so much longer than the shortest."""
+FEWEST_JITTERED = 12
+"""Of ends that come at any time at most 8 % have ages within one JITTER, of ages that scatter by 10 % some 75 %."""
+SHORTEST_LOOSE = 10 * EARLY
 JOB_IDLE = SECOND // 20
 """A side that closes so soon after its last message, always after as many messages, has finished its work."""
 
@@ -40,7 +45,8 @@ Numbers = Any  # numpy arrays of int64; numpy's own types say no more here
 @dataclass(frozen=True)
 class Timer:
     """One timer. nanoseconds: its value; spread: of the readings, largest less smallest; moments: at which it fired;
-    closer: the side that ended the connections; loose: the readings lie farther apart than a precise timer's."""
+    closer: the side that ended the connections; loose: the readings lie farther apart than a precise timer's; rival:
+    another clock that fits as well and means another timer (idle, lifetime), -1 if none does."""
 
     clock: int
     nanoseconds: int
@@ -49,6 +55,7 @@ class Timer:
     moments: int
     closer: int
     loose: bool
+    rival: int = -1
 
     @property
     def seconds(self) -> float:
@@ -99,7 +106,8 @@ def _timers_in(
             if fitting:
                 best = _steadiest(fitting)
                 break
-        if best is None:
+        best = best or _jittered(rows, clocks, columns)
+        if best is None or not _plausible(best, columns, clocks):
             return
         timer, fired, _ = best
         yield replace(timer, closer=closer), fired
@@ -114,7 +122,36 @@ def _steadiest(candidates: list[Candidate]) -> Candidate:
     most = max(timer.count for timer, _, _ in candidates)
     good = [each for each in candidates if each[0].count >= 0.95 * most]
     least = min(deviation for _, _, deviation in good)
-    return next(each for each in good if DOUBT * each[2] <= least or each[2] == least)
+    steady = [each for each in good if DOUBT * each[2] <= least or each[2] == least]
+    timer, fired, deviation = steady[0]
+    rivals = [each.clock for each, _, _ in steady if (each.clock == LIFETIME) != (timer.clock == LIFETIME)]
+    return replace(timer, rival=rivals[0]) if rivals else timer, fired, deviation
+
+
+def _jittered(rows: Numbers, clocks: Numbers, columns: dict[str, Numbers]) -> Candidate | None:
+    """A lifetime that is spread on purpose, by JITTER at the most: nearly all end in that span, the silences before
+    do not, and no side had just spoken. Of ends that come at any time a fraction would: not even twelve by chance."""
+    if len(rows) < FEWEST_JITTERED:
+        return None
+    fired = _within_jitter(rows, clocks[LIFETIME])
+    if len(fired) < max(FEWEST_JITTERED, 0.95 * len(rows)) or len(_within_jitter(fired, clocks[0])) > 0.6 * len(fired):
+        return None
+    talks = float(np.mean(clocks[0][fired] <= JOB_IDLE))
+    moments = _moments(columns["ending"][fired], SECOND)
+    if talks > 0.5 or moments < FEWEST_JITTERED:
+        return None
+    read = clocks[LIFETIME][fired]
+    value, spread = int(np.median(read)), int(read.max() - read.min())
+    return Timer(LIFETIME, value, len(fired), spread, moments, NOBODY, True), fired, float(np.std(read))
+
+
+def _within_jitter(rows: Numbers, clock: Numbers) -> Numbers:
+    """Those of the rows, as many as can be, whose readings lie within one JITTER."""
+    rows = rows[np.argsort(clock[rows], kind="stable")]
+    values = clock[rows]
+    stops = np.searchsorted(values, values + (values * JITTER).astype(np.int64), "right")
+    first = int(np.argmax(stops - np.arange(len(values))))
+    return rows[first : int(stops[first])]
 
 
 def _densest(
@@ -122,7 +159,7 @@ def _densest(
 ) -> Candidate | None:
     """The most readings of one clock that lie together, if they are too many for chance; with their deviation."""
     values = clocks[clock][rows]
-    usable = values >= SHORTEST
+    usable = values >= (SHORTEST_LOOSE if loose else SHORTEST)
     if int(np.count_nonzero(usable)) < FEWEST:
         return None
     rows, values = rows[usable], values[usable]
@@ -187,5 +224,5 @@ def _plausible(candidate: Candidate, columns: dict[str, Numbers], clocks: Number
         return True
     service = columns["service"] == columns["service"][fired[0]]
     lived = np.where(columns["opened"] != NO_TIME, columns["end"] - np.maximum(columns["opened"], 0), 0)
-    limit = timer.nanoseconds + max(EARLY, timer.nanoseconds // 20)
+    limit = int(clocks[LIFETIME][fired].max()) + max(EARLY, timer.nanoseconds // 20)
     return int(np.count_nonzero(service & (lived > limit))) <= 0.1 * timer.count
