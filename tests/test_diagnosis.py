@@ -368,7 +368,9 @@ class TestCohorts:
         chance = np.random.default_rng(5)
         idle = self.aged(chance.uniform(400, 3000, 20), 350 + chance.uniform(-0.1, 0.1, 20))
         capped = self.aged(3600 + chance.uniform(-0.5, 0.5, 20), chance.uniform(0.1, 300, 20), 20)
-        assert sorted(self.found(idle + capped)) == [("idle", 350.0, 20, False), ("lifetime", 3600.0, 20, False)]
+        rows = idle + capped
+        assert sorted(self.found(rows)) == [("idle", 350.0, 20, False), ("lifetime", 3600.0, 20, False)]
+        assert {timer.rival for timer in timers_of(columns_of(rows), *sides(rows))[0]} == {-1}
 
     def test_a_few_coincidences_are_no_timer(self) -> None:
         chance = np.random.default_rng(5)

@@ -104,7 +104,7 @@ def _timers_in(
             candidates = [_densest(rows, clock, clocks, columns, total, loose) for clock in range(len(CLOCKS))]
             fitting = [each for each in candidates if each is not None and _plausible(each, columns, clocks)]
             if fitting:
-                best = _steadiest(fitting)
+                best = _with_rival(_steadiest(fitting), clocks)
                 break
         best = best or _jittered(rows, clocks, columns)
         if best is None or not _plausible(best, columns, clocks):
@@ -122,10 +122,17 @@ def _steadiest(candidates: list[Candidate]) -> Candidate:
     most = max(timer.count for timer, _, _ in candidates)
     good = [each for each in candidates if each[0].count >= 0.95 * most]
     least = min(deviation for _, _, deviation in good)
-    steady = [each for each in good if DOUBT * each[2] <= least or each[2] == least]
-    timer, fired, deviation = steady[0]
-    rivals = [each.clock for each, _, _ in steady if (each.clock == LIFETIME) != (timer.clock == LIFETIME)]
-    return replace(timer, rival=rivals[0]) if rivals else timer, fired, deviation
+    return next(each for each in good if DOUBT * each[2] <= least or each[2] == least)
+
+
+def _with_rival(candidate: Candidate, clocks: Numbers) -> Candidate:
+    """The same, with the clock that means another timer if the same connections fit it as well."""
+    timer, fired, deviation = candidate
+    rival = 0 if timer.clock == LIFETIME else LIFETIME
+    read = clocks[rival][fired]
+    if int(np.ptp(read)) <= max(int(width_of(timer.nanoseconds)), timer.spread):
+        timer = replace(timer, rival=rival)
+    return timer, fired, deviation
 
 
 def _jittered(rows: Numbers, clocks: Numbers, columns: dict[str, Numbers]) -> Candidate | None:
