@@ -38,8 +38,8 @@ PLAIN = Facts(
     start=0, opened=1, end=20 * SECOND, ending=20 * SECOND, idle=SECOND // 7, client_idle=SECOND // 7,
     server_idle=SECOND // 6, client_messages=3, server_messages=4, client_ping=NO_TIME, server_ping=NO_TIME,
     round_trip=MISSING, first_packet=1, last_packet=30, last_file=0, key=MISSING, survived=0, point=0, client_port=4000,
-    stream=MISSING, initial=MISSING, asked=1, forwarded=MISSING, forwarded_port=MISSING, path=MISSING,
-    client_told=MISSING, server_told=MISSING,
+    http_stream=MISSING, initial=MISSING, asked=1, forwarded=MISSING, forwarded_port=MISSING, path_hash=MISSING,
+    client_saw=MISSING, server_saw=MISSING,
 )  # fmt: skip
 QUIET = Tail(
     packets=9, time_to_live=64, last_time=20 * SECOND, finished=False, reset_packet=0, reset_time_to_live=-1,
@@ -226,7 +226,7 @@ def test_an_end_without_a_word_and_no_end_at_all() -> None:
     ],
 )
 def test_streams_of_http2_end_as_tcp_does(end_how: int, found: Found, cause: str, text: str) -> None:
-    finding = found(case(outcome=DROPPED, end_how=end_how, stream=5))
+    finding = found(case(outcome=DROPPED, end_how=end_how, http_stream=5))
     assert finding is not None and finding.cause == cause
     assert f"{text} by the server on stream 5" in finding.evidence
 

@@ -41,10 +41,11 @@ class TestCopies:
         assert places.elsewhere(2) == [0, 3] and places.elsewhere(1) == []
 
     @pytest.mark.parametrize(
-        "facts", [{"initial": 8}, {"client_port": 9}, {"service": 1}, {"client_host": 1}, {"stream": 3}, {"point": 0}]
+        "facts",
+        [{"initial": 8}, {"client_port": 9}, {"service": 1}, {"client_host": 1}, {"http_stream": 3}, {"point": 0}],
     )
     def test_what_differs_is_another_one(self, facts: dict[str, Any]) -> None:
-        same: dict[str, Any] = {"initial": 7, "stream": 1}
+        same: dict[str, Any] = {"initial": 7, "http_stream": 1}
         assert found(place(0, **same), place(1, **same | {"point": 1} | facts)).same_as == {}
 
     def test_behind_an_address_translation_number_and_key_tell(self) -> None:
@@ -79,24 +80,25 @@ class TestLegs:
         assert found(place(0, key=5), apart).same_as == {}
 
     def test_a_new_key_is_told_by_the_address_that_the_proxy_names(self) -> None:
-        back = {"service": 1, "forwarded": 0, "path": 9}
-        assert found(place(0, path=9), place(1, **back)).same_as == {1: 0}
-        assert found(place(0, path=9, client_port=77), place(1, forwarded_port=77, **back)).same_as == {1: 0}
-        for other in ({"path": 8}, {"service": 0}, {"forwarded": 3}, {"forwarded_port": 76}):
-            assert found(place(0, path=9, client_port=77), place(1, **back | other)).same_as == {}
+        back = {"service": 1, "forwarded": 0, "path_hash": 9}
+        assert found(place(0, path_hash=9), place(1, **back)).same_as == {1: 0}
+        assert found(place(0, path_hash=9, client_port=77), place(1, forwarded_port=77, **back)).same_as == {1: 0}
+        for other in ({"path_hash": 8}, {"service": 0}, {"forwarded": 3}, {"forwarded_port": 76}):
+            assert found(place(0, path_hash=9, client_port=77), place(1, **back | other)).same_as == {}
 
     def test_from_http_2_to_1_the_proxys_own_address_tells(self) -> None:
-        front, back = place(0, path=9, stream=1, server_host=4), {"service": 1, "client_host": 4, "path": 9}
+        front = place(0, path_hash=9, http_stream=1, server_host=4)
+        back = {"service": 1, "client_host": 4, "path_hash": 9}
         assert found(front, place(1, **back)).same_as == {1: 0}
-        for other in ({"path": 8}, {"service": 0}, {"client_host": 3}, {"stream": 3}, {"asked": 500}):
+        for other in ({"path_hash": 8}, {"service": 0}, {"client_host": 3}, {"http_stream": 3}, {"asked": 500}):
             assert found(front, place(1, **back)._replace(**other)).same_as == {}
         assert found(front, place(1, **back), place(2, **back)).same_as == {}
-        assert found(front._replace(stream=MISSING), place(1, **back)).same_as == {}
+        assert found(front._replace(http_stream=MISSING), place(1, **back)).same_as == {}
 
     def test_two_that_fit_decide_nothing(self) -> None:
-        back = {"service": 1, "forwarded": 0, "path": 9}
-        assert found(place(0, path=9), place(1, path=9), place(2, **back)).same_as == {}
-        assert found(place(0, path=9), place(1, **back), place(2, **back)).same_as == {}
+        back = {"service": 1, "forwarded": 0, "path_hash": 9}
+        assert found(place(0, path_hash=9), place(1, path_hash=9), place(2, **back)).same_as == {}
+        assert found(place(0, path_hash=9), place(1, **back), place(2, **back)).same_as == {}
 
     def test_legs_at_two_points_are_one_websocket(self) -> None:
         rows = [place(number, key=5, service=number % 2, initial=number % 2, point=number // 2) for number in range(4)]

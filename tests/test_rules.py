@@ -16,8 +16,9 @@ from test_reconnects import attempt
 from analyzer import limits
 from analyzer.reconnects import Attempt, pairs
 from analyzer.records import MISSING, Close, Frame, Observer, Packet, Side, Violation
-from analyzer.rules import Rules, extensions, frames, handshake, returning
+from analyzer.rules import extensions, frames, handshake, returning
 from analyzer.rules.catalog import RULES, SEVERITIES
+from analyzer.rules.judging import Rules
 from analyzer.schema import TABLES
 from analyzer.upgrade.heads import FieldLines
 

@@ -31,7 +31,7 @@ def close_lost(case: Case) -> Finding | None:
     if missed is None or case.code != NO_CLOSE:
         return None
     there = Case(missed.there, case.scene.facts(missed.there), case.scene)
-    told = there.facts.client_told if missed.side == SERVER else there.facts.server_told
+    told = there.facts.client_saw if missed.side == SERVER else there.facts.server_saw
     agent = "proxy" if missed.between_legs else "network" if told in (MISSING, ABNORMAL) else "middlebox"
     evidence = (
         f"{_sent(there, missed.side)} on connection {there.facts.number}, {_where(missed)}, and never came here: "
@@ -67,9 +67,9 @@ def missed_closes(case: Case) -> Iterator[Missed]:
 def _lacks(here: Case, there: Case, side: int) -> bool:
     """The side's Close is there, while this connection lasted, and not here. Where bytes are missing here that could
     hold it, the other side acknowledged it at neither place."""
-    sent, told = (there.facts.server_close, there.facts.client_told)
+    sent, told = (there.facts.server_close, there.facts.client_saw)
     if side == CLIENT:
-        sent, told = (there.facts.client_close, there.facts.server_told)
+        sent, told = (there.facts.client_close, there.facts.server_saw)
     has = (here.facts.client_code if side == CLIENT else here.facts.server_code) != NO_CLOSE
     clocks = here.facts.asked, there.facts.asked
     if has or sent == NO_TIME or NO_TIME in clocks:

@@ -1,4 +1,5 @@
-"""The records of the diagnosis: what is known of every finished connection, and more of those that ended oddly.
+"""What is kept of every finished connection: numbers, for its row and for the diagnosis, and more of those that ended
+oddly.
 
 Numbers are MISSING (times NO_TIME) where there is none. Sides are NOBODY, CLIENT, SERVER, BOTH. A code is NO_CLOSE
 when that side sent no Close, 0 when its Close carried no code.
@@ -33,10 +34,9 @@ class Facts(NamedTuple):
 
     ending: the first event of the end; client_ping, server_ping: oldest Ping of that side unanswered then. key: a
     number for the Sec-WebSocket-Key, equal on both legs of a proxy. survived: the longest silence that
-    another packet ended. point: of capture; stream: of HTTP/2; initial: the client's initial sequence number;
-    asked: time of the whole request; forwarded, forwarded_port: the client that a proxy names, as client_host and
-    client_port; path: a number for it. client_told, server_told: what each application is told, as in the table.
-    Everything else as in the table.
+    another packet ended. point: of capture; initial: the client's initial sequence number; asked: time of the whole
+    request; forwarded, forwarded_port: the client that a proxy names, as client_host and client_port; path_hash: a
+    number for the path, equal for equal ones. Everything else as in the table.
     """
 
     number: int
@@ -78,14 +78,34 @@ class Facts(NamedTuple):
     survived: int
     point: int
     client_port: int
-    stream: int
+    http_stream: int
     initial: int
     asked: int
     forwarded: int
     forwarded_port: int
-    path: int
-    client_told: int
-    server_told: int
+    path_hash: int
+    client_saw: int
+    server_saw: int
+
+
+COLUMNS = (
+    *("server_port", "duration", "client_exact", "server_exact", "complete"),
+    *("client_frames", "server_frames", "client_bytes", "server_bytes", "client_wire_bytes", "server_wire_bytes"),
+    *("largest_client_message", "largest_server_message", "client_pings", "server_pings", "unanswered_pings"),
+    *("ping_rtt_median", "sent_client_code", "sent_server_code", "close_latency", "clean"),
+    *("retransmissions", "lost_bytes", "resyncs", "violations", "first_file"),
+)
+"""Numbers that the table has beside the Facts, named as its columns; sent_client_code: MISSING without a code."""
+
+WORDS = (
+    *("transport", "http", "host", "path", "origin", "user_agent", "subprotocol", "extensions", "client_basis"),
+    *("forwarded_for", "offered_subprotocols", "offered_extensions", "sni", "alpn", "tls_version", "tls_alert"),
+    *("close_notify", "resync_confidence"),
+)
+"""Numbers of texts, by the names of the table's columns."""
+
+FIELDS = (*Facts._fields, *COLUMNS, *WORDS)
+"""What is kept of a connection, in order."""
 
 
 @dataclass(slots=True)

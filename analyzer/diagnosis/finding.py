@@ -117,8 +117,8 @@ class Case:
         if not facts.end_by:
             return f"no end in the capture {last}"
         how = ENDS[facts.end_how]
-        if facts.stream != MISSING:
-            return f"{how} by the {SIDE_NAMES[facts.end_by]} on stream {facts.stream}, no Close"
+        if facts.http_stream != MISSING:
+            return f"{how} by the {SIDE_NAMES[facts.end_by]} on stream {facts.http_stream}, no Close"
         return f"{how} by the {SIDE_NAMES[facts.end_by]}, no Close {last}"
 
     def leg(self, side: int) -> Case | None:

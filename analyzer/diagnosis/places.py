@@ -80,7 +80,7 @@ def copies_of(columns: dict[str, Numbers]) -> Numbers:
     ):
         rows = np.flatnonzero((copy_of < 0) & np.all([columns[name] != MISSING for name in known], axis=0))
         rows = rows[np.argsort(columns["number"][rows], kind="stable")]
-        for row, first in _equal(rows, columns, (*names, "stream")):
+        for row, first in _equal(rows, columns, (*names, "http_stream")):
             copy_of[row] = first
     deeper = np.flatnonzero(copy_of >= 0)
     deeper = deeper[copy_of[copy_of[deeper]] >= 0]
@@ -149,7 +149,7 @@ def nested(front: int, back: int, columns: dict[str, Numbers]) -> bool:
 
 def _by_address(columns: dict[str, Numbers], originals: Numbers) -> Iterator[list[int]]:
     """Legs told by the client's address that the proxy names, the path, and their openings."""
-    usable = originals & (columns["asked"] != NO_TIME) & (columns["path"] != MISSING)
+    usable = originals & (columns["asked"] != NO_TIME) & (columns["path_hash"] != MISSING)
     backs = _buckets(np.flatnonzero(usable & (columns["forwarded"] != MISSING)), columns, "forwarded")
     hosts = np.unique([host for host, _ in backs])
     fronts = _buckets(np.flatnonzero(usable & np.isin(columns["client_host"], hosts)), columns, "client_host")
@@ -159,8 +159,8 @@ def _by_address(columns: dict[str, Numbers], originals: Numbers) -> Iterator[lis
 
 def _by_conversion(columns: dict[str, Numbers], originals: Numbers) -> Iterator[list[int]]:
     """Legs of a proxy from HTTP/2 to HTTP/1.1, told by the proxy's address, the path, and their openings."""
-    usable = originals & (columns["asked"] != NO_TIME) & (columns["path"] != MISSING)
-    over_http2 = columns["stream"] != MISSING
+    usable = originals & (columns["asked"] != NO_TIME) & (columns["path_hash"] != MISSING)
+    over_http2 = columns["http_stream"] != MISSING
     fronts = _buckets(np.flatnonzero(usable & over_http2), columns, "server_host")
     hosts = np.unique([host for host, _ in fronts])
     proxied = usable & ~over_http2 & np.isin(columns["client_host"], hosts)
@@ -172,7 +172,7 @@ def _by_conversion(columns: dict[str, Numbers], originals: Numbers) -> Iterator[
 def _buckets(rows: Numbers, columns: dict[str, Numbers], host: str) -> dict[tuple[int, int], list[int]]:
     """The rows by host and path."""
     buckets: dict[tuple[int, int], list[int]] = {}
-    places = zip(columns[host][rows].tolist(), columns["path"][rows].tolist(), strict=True)
+    places = zip(columns[host][rows].tolist(), columns["path_hash"][rows].tolist(), strict=True)
     for row, place in zip(rows.tolist(), places, strict=True):
         buckets.setdefault(place, []).append(row)
     return buckets
