@@ -28,6 +28,14 @@ class ConnectionView:
         """Its row of the connections table, a Series."""
         return self._result.connections.loc[self.number]
 
+    @property
+    def elsewhere(self) -> pd.DataFrame:
+        """The rows of the connections that are the same WebSocket, seen at other places (column same_as)."""
+        table = self._result.connections
+        first = self.number if pd.isna(self.row["same_as"]) else self.row["same_as"]
+        same = (table["same_as"] == first).fillna(False) | (table.index == first)
+        return table[same & (table.index != self.number)]
+
     def _own(self, table: pd.DataFrame) -> pd.DataFrame:
         return table[table["connection"] == self.number]
 

@@ -17,11 +17,11 @@ cdef class MessageReader(FramePayloadReader):
     cdef long long position, body, inflated_limit, compressed_limit
     cdef int kind
     cdef bint message_whole, reserved, checks_text, gathers
-    cdef object inflater
+    cdef object inflater, strict
     cdef object gathered
     cdef bytes control
     cdef int text
-    cdef bint control_whole, key_told
+    cdef bint control_whole, key_told, checks_window
     cdef long long closes_seen
     cdef bint _looks_odd(self) except? True
     cdef object _look_at_key(self, long long key)
@@ -31,6 +31,7 @@ cdef class MessageReader(FramePayloadReader):
     cdef object _complete_message(self)
     cdef object _abandon_message(self)
     cdef long long _inflate(self)
+    cdef bint _reaches_too_far(self, bytes data) except? True
     cdef object _lose_context(self)
     cdef object _count_declared(self)
     cdef object _complete_close(self)

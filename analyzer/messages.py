@@ -38,6 +38,7 @@ IGNORED, DATA = -1, 100  # what becomes of a payload, beside the control opcodes
 WRAP, HALF_WRAP, LOW_32 = 1 << 32, 1 << 31, (1 << 32) - 1  # of sequence numbers (RFC 9293 3.4)
 WINDOW = 32768  # bytes that DEFLATE may refer back to (RFC 1951)
 TAIL = b"\x00\x00\xff\xff"
+WINDOW_PIECE = 64
 """What a sender removes from the end of every compressed message (RFC 7692 7.2.1)."""
 
 
@@ -76,6 +77,8 @@ class MessageReader(FramePayloadReader):
         self.text = 0  # what the text so far leaves open, see utf8.after
         self.gathers = False
         self.inflater: Any = None
+        self.strict: Any = None  # inflates within the agreed window alone, while that can be told
+        self.checks_window = True
         self.gathered: bytearray | None = None
         self.control = b""
         self.control_whole = True
@@ -288,8 +291,9 @@ class MessageReader(FramePayloadReader):
             return MISSING
         if self.inflater is None or not self.side.takeover:
             self.inflater = zlib.decompressobj(-15)
+        data: bytes = bytes(gathered) + TAIL
         try:
-            text = self.inflater.decompress(bytes(gathered) + TAIL, self.inflated_limit)
+            text = self.inflater.decompress(data, self.inflated_limit)
         except zlib.error:
             self.message.valid = -1 if self.side.context_lost else 0
             self._lose_context()
@@ -299,10 +303,34 @@ class MessageReader(FramePayloadReader):
         elif len(text) >= self.inflated_limit:
             self._lose_context()
             return MISSING
+        if self.checks_window and self.judge is not None and self._reaches_too_far(data):
+            self.judge.distance(self.message)
         self.message.valid = 0 if self.message.opcode == TEXT and not _is_utf8(text) else 1
         if self.keep_payloads:
             self.message.payload = text
         return len(text)
+
+    def _reaches_too_far(self, data: bytes) -> cython.bint:
+        """Whether a compressed message refers back beyond the agreed window (RFC 7692 7.1.2), but for WINDOW_PIECE
+        bytes that are let pass; told once of a side."""
+        side: Side = self.side
+        self.checks_window = side.window_bits < 15 and not side.context_lost
+        if not self.checks_window:
+            return False
+        if self.strict is None or not side.takeover:
+            self.strict = zlib.decompressobj(-side.window_bits)
+        strict: Any = self.strict
+        try:
+            while True:
+                piece: bytes = strict.decompress(data, WINDOW_PIECE)
+                data = strict.unconsumed_tail
+                if len(piece) < WINDOW_PIECE and not data:
+                    break
+        except zlib.error:
+            self.checks_window = False
+            return True
+        self.checks_window = not strict.eof
+        return False
 
     def _lose_context(self) -> None:
         """What later messages may refer back to is not known: those that refer to nothing before themselves, or before

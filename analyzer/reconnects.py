@@ -18,6 +18,7 @@ from analyzer.closecodes import CloseCode
 from analyzer.records import MISSING
 
 SECOND = 1_000_000_000
+ABNORMAL = 1006  # told where no Close came (RFC 6455 7.1.5)
 NO_DELAY = SECOND // 20
 """A reconnect sooner than this was not delayed on purpose: dispatch and one round trip take about as long."""
 NO_PERSON = 5 * SECOND
@@ -27,7 +28,8 @@ NO_PERSON = 5 * SECOND
 @dataclass(frozen=True, slots=True)
 class Attempt:
     """One connection as a client made it. start, end: nanoseconds; end: None while open; code: what the client was
-    told, None where that is not known; failed: it never opened."""
+    told, None where that is not known; failed: it never opened; abnormal: it ended without a Close, and not by the
+    client's own doing. packet, file: where it begins."""
 
     connection: int
     client: str
@@ -40,6 +42,9 @@ class Attempt:
     end: int | None
     code: int | None
     failed: bool
+    abnormal: bool = False
+    packet: int = MISSING
+    file: int = 0
 
     @property
     def service(self) -> tuple[str, str | None, str | None, str | None]:
@@ -125,8 +130,9 @@ def _end(attempt: Attempt) -> int:
 
 
 def _advice(ended: Attempt) -> str:
-    """What the code asks of the client: by the application's catalog, else by the registry. A key of ADVICE."""
-    if ended.code is None:
+    """What the code asks of the client: by the application's catalog, else by the registry. A key of ADVICE. Of a
+    client that ended it itself, without a Close, nothing is asked."""
+    if ended.code is None or (ended.code == ABNORMAL and not ended.failed and not ended.abnormal):
         return "unsaid"
     catalog = catalog_for(ended.subprotocol, ended.host, ended.path)
     known = catalog.code(ended.code) if catalog is not None else None

@@ -341,6 +341,9 @@ class Judge:
     def message(self, message: Message, inflated: bool) -> None:
         """A message whose text is not UTF-8, or that could not be inflated."""
 
+    def distance(self, message: Message) -> None:
+        """The side's first message that refers back beyond the agreed window."""
+
     def close(self, close: Close, number: int) -> None:
         """A Close other than the usual; number: 1 for the side's first."""
 

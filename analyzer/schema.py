@@ -350,7 +350,8 @@ CONNECTIONS = (
     Column(
         "violations",
         INTEGER,
-        "how often a rule was broken (docs/rules.md); missing when nothing could be judged",
+        "how often a rule was broken in it (docs/rules.md; R1, which is broken between connections, not counted); "
+        "missing when nothing could be judged",
         "violations",
     ),
     Column(
@@ -365,8 +366,17 @@ CONNECTIONS = (
     Column("cause_timer", DURATION, "diagnosis: the time that ran out, or that was waited", "nanoseconds"),
     Column("cause_clock", CATEGORY, "diagnosis: what that time runs from", "clock", values=words(*CLOCK_NAMES)),
     Column("cause_device", TEXT, "diagnosis: devices that have this timer by default", "device"),
+    Column(
+        "same_as",
+        INTEGER,
+        "the first row of the same WebSocket, seen at another place: its TCP connection at another point of capture, "
+        "or another leg of it at a proxy; missing in that first row, so rows without it are one WebSocket each",
+        "same_as",
+    ),
 )
-DIAGNOSED = frozenset(("cause", "cause_basis", "evidence", "cause_by", "cause_timer", "cause_clock", "cause_device"))
+DIAGNOSED = frozenset(
+    ("cause", "cause_basis", "evidence", "cause_by", "cause_timer", "cause_clock", "cause_device", "same_as")
+)
 """Columns of the connections that come from the diagnosis of all of them, when the last one is there."""
 
 

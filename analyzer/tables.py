@@ -15,8 +15,10 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 from analyzer.diagnosis.facts import FIELDS, WORDS
 from analyzer.diagnosis.gathering import Gathered
 from analyzer.outcome import conclude
-from analyzer.reconnects import Attempt, pairs
+from analyzer.reconnects import ABNORMAL, Attempt, Reconnect, pairs
 from analyzer.records import MISSING, NO_TIME, Close, Connection, Frame, Message, Observer, Violation
+from analyzer.rules import returning
+from analyzer.rules.catalog import RULES
 from analyzer.schema import (
     BOOLEAN,
     BYTES,
@@ -34,6 +36,8 @@ from analyzer.schema import (
 
 if TYPE_CHECKING:
     import pandas as pd
+
+    from analyzer.diagnosis.places import Places
 
 PIECE = 10_000
 """Rows of a table that streams handed out at a time."""
@@ -263,6 +267,9 @@ def _attempt(outcome: Any) -> Attempt:
         outcome.end if outcome.ended and outcome.end != NO_TIME else None,
         outcome.client_saw if outcome.client_saw >= 0 else None,
         connection.opening in ("refused", "unanswered"),
+        outcome.client_saw == ABNORMAL and connection.opening != "refused" and outcome.transport_end_by != "client",
+        flow.first_packet,
+        flow.first_file,
     )
 
 
@@ -373,8 +380,12 @@ class Tables(Observer):
         self._rows = {
             name: Appended(table, files) for name, table in TABLES.items() if name in asked and name != "connections"
         }
-        self._gathered = Gathered() if "connections" in asked else None
-        self._attempts: list[Attempt] | None = [] if "reconnects" in asked else None
+        self._asks_for_connections = "connections" in asked
+        follows = bool(asked & {"reconnects", "violations"})
+        self._gathered = Gathered() if self._asks_for_connections or follows else None
+        self._attempts: list[Attempt] | None = [] if follows else None
+        self._followed: list[Reconnect] | None = None
+        self._found: Places | None = None
 
     def frame(self, frame: Frame) -> None:
         self._append("frames", frame)
@@ -414,8 +425,11 @@ class Tables(Observer):
         observed."""
         result: dict[str, Rows] = {}
         for name, rows in self._rows.items():
-            for pair in pairs(self._attempts or ()) if name == "reconnects" else ():
-                rows.append(pair)
+            if name == "reconnects":
+                for pair in self._pairs():
+                    rows.append(pair)
+            if name == "violations":
+                self._judge_reconnects()
             if name == "ledger":
                 for (unit, kind), count in ledger.items():
                     rows.append(Count(unit, kind, count))
@@ -423,16 +437,43 @@ class Tables(Observer):
                 self._chunk(name, rows.take())
             else:
                 result[name] = rows
-        if self._gathered is not None:
-            result["connections"] = _connections(self._gathered, self._files)
+        if self._gathered is not None and self._asks_for_connections:
+            result["connections"] = _connections(self._gathered, self._files, self._places())
         return result
 
+    def _places(self) -> Places:
+        """Which connections are one WebSocket seen at several places."""
+        if self._found is None:
+            from analyzer.diagnosis.conclusions import places_in
 
-def _connections(gathered: Gathered, files: Sequence[str]) -> Rows:
+            assert self._gathered is not None
+            self._found = places_in(self._gathered)
+        return self._found
+
+    def _pairs(self) -> list[Reconnect]:
+        """Which connection followed which, each taken once, however many places saw it."""
+        if self._followed is None:
+            repeated = self._places().repeated
+            self._followed = list(pairs(each for each in self._attempts or () if each.connection not in repeated))
+        return self._followed
+
+    def _judge_reconnects(self) -> None:
+        """Rows of what is wrong between connections."""
+        attempts = {attempt.connection: attempt for attempt in self._attempts or ()}
+        for number, (rule, severity, expected, found) in returning.findings(self._pairs(), attempts):
+            connection, attempt = Connection(), attempts[number]
+            connection.number = number
+            violation = Violation(connection.client, rule, severity, expected, found)
+            violation.section = RULES[rule].section
+            violation.time, violation.packet, violation.file = attempt.start, attempt.packet, attempt.file
+            self._append("violations", violation)
+
+
+def _connections(gathered: Gathered, files: Sequence[str], places: Places) -> Rows:
     """The rows of the connections: what was gathered of each, and the diagnosis of all."""
     from analyzer.diagnosis.conclusions import FOUND, conclude
 
-    table, found = TABLES["connections"], conclude(gathered, files)
+    table, found = TABLES["connections"], conclude(gathered, files, places)
     columns = table.columns_for(len(files))
     hosts, reasons, words = list(gathered.hosts), gathered.texts.values, gathered.words.values
     texts: dict[str, list[Any]] = {"client_host": hosts, "server_host": hosts}

@@ -46,13 +46,20 @@ told from `server`. `cause_timer` is the time that ran out, `cause_clock` what i
 default it is. Where nothing is known, the weak words are used: `dropped`, `reset`, `capture ended`, `not enough bytes`.
 
 A timer is claimed only for many connections: at least four of one service, ended by the same side with the same code,
-whose readings of one clock lie within 50 ms or 1 % (up to 0.3 s early, as nginx fires), so many that chance is below
-1 in 100 000, at different moments, and with no other connection of the service that outlived it. Of several clocks
-that fit, the one that varies least counts. Clients that close with a code of their own run no timer: equal jobs take
-equal time. One connection alone, at the value of a known device, is at most inferred.
+whose readings of one clock lie within 50 ms or 1 % (up to 0.3 s early, as nginx fires), at different moments, so many
+more than beside them that chance (all windows and clocks tried are counted) is below 1 in 10 000, and with no other
+connection of the service that outlived it. Of several clocks that fit, the one that varies least counts; where an idle
+clock and the lifetime fit alike, it is only inferred. A lifetime spread by a tenth to either side is inferred of twelve
+connections or more, if their silences before the end do scatter. Clients that close with a code of their own run no
+timer: equal jobs take equal time. One connection alone, at the value of a known device, is at most inferred.
 
-A reset is a middlebox's if its TTL is not that of the side's other packets. The two legs of a proxy are known by the
-Sec-WebSocket-Key that it hands on.
+A reset is a middlebox's if its TTL is not that of the side's other packets. The column `same_as` joins the rows that
+are one WebSocket: its TCP connection seen at several points of capture (same addresses and initial sequence number, or
+behind an address translation same number and key), and its legs at proxies: they carry the same Sec-WebSocket-Key and
+open within each other; where a proxy makes a new key, they have the same path, open within each other, the back one
+names the front one's client (X-Forwarded-For, Forwarded, PROXY) or, from HTTP/2 to HTTP/1.1, comes from the front one's
+server, and no other two fit. Rows at another point of capture count once in timers and events. A Close that one place
+shows and the other surely lacks is `close lost` there.
 """
 
 MEASURED = "## Held against recordings"
@@ -126,8 +133,10 @@ The rules of RFC 6455 and RFC 7692 that can be checked from outside. Each breach
 handshake are missing, is not judged; no row then says nothing. Sections are of RFC 6455 where no other is named.
 
 Severity is that of a plain breach. Milder ones say so in their row: a code that is only unassigned (`should`), 1010
-from a server, unused bits in a key, a key that was used before (`note`). How soon a client comes back is judged in the
-table `reconnects`.
+from a server, unused bits in a key, a key that was used before (`note`). R1 is judged between
+connections: its row is of the one that came too soon, and not counted in its column `violations`; what a close code
+asks of a client is judged in the table `reconnects`. Not judged, as nothing outside shows it: whether a client without
+an Origin is a browser, and whether a refusal was for the Origin, which should be answered 403.
 """
 
 

@@ -1,7 +1,8 @@
 """Holds the causes against recordings whose true causes are known: python tests/causes.py FOLDER [--markdown]
 
 FOLDER has NAME.pcap and NAME.cause.json side by side. For every true cause it counts the connections that were named
-rightly, wrongly and not at all, and of the timers and agents that the recordings tell how many were right.
+rightly, wrongly and not at all, and of the timers, clocks and agents that the recordings tell how many were right;
+where there is a NAME.reconnects.json, of the reconnects too.
 """
 
 from __future__ import annotations
@@ -19,19 +20,32 @@ MAPPING = json.loads(Path(__file__).with_name("causes.json").read_text("utf-8"))
 """True cause (as the recordings call it) -> the words of our vocabulary that name it."""
 
 SAYS_NOTHING = {"not enough bytes", "capture ended", "dropped"}
+WORDS = ("right", "wrong", "none")
 TIMERS = ("timer_s", "close_timeout_s", "ping_timeout_s")
+CLOCKS = {
+    "idle": {"idle"},
+    "lifetime": {"lifetime"},
+    "since open": {"lifetime"},
+    "ping": {"ping"},
+    "after Close": {"after Close"},
+    "since last client message": {"client idle"},
+    "after pusher:ping": {"idle", "server idle"},  # the server's last message
+}
+"""A clock, as the recordings call it -> the words of ours that name it; other clocks have no word."""
+BY_CLIENT_ALONE = "client->server messages"  # what re-arms an idle timer that the server's messages may re-arm too
 SLACK = 0.05
 EARLY = 0.3
 
 
 class Verdict(NamedTuple):
-    """One connection. cause, seconds, agent: right, wrong, none (nothing said), or "" where nothing is to be said."""
+    """One connection. cause, seconds, clock, agent: right, wrong, none (nothing said), "" (nothing is to be said)."""
 
     capture: str
     truth: str
     said: str
     cause: str
     seconds: str
+    clock: str
     agent: str
     evidence: str
 
@@ -49,7 +63,7 @@ def verdicts(folder: Path) -> Iterator[Verdict]:
             elif not MAPPING[label["cause"]]:
                 continue
             else:
-                yield Verdict(truth["capture"], label["cause"], "no row", "none", "", "", "")
+                yield Verdict(truth["capture"], label["cause"], "no row", "none", "", "", "", "")
 
 
 def verdict(capture: str, label: dict[str, Any], row: Any) -> Verdict:
@@ -59,7 +73,8 @@ def verdict(capture: str, label: dict[str, Any], row: Any) -> Verdict:
     by = None if row.cause_by != row.cause_by else row.cause_by
     wanted = label["by"]
     agent = "" if wanted == "none" else "none" if by is None else "right" if by == wanted else "wrong"
-    return Verdict(capture, label["cause"], str(row.cause), cause, _seconds(label, row), agent, str(row.evidence))
+    of_timer = _seconds(label, row), _clock(label, row)
+    return Verdict(capture, label["cause"], str(row.cause), cause, *of_timer, agent, str(row.evidence))
 
 
 def _seconds(label: dict[str, Any], row: Any) -> str:
@@ -73,13 +88,52 @@ def _seconds(label: dict[str, Any], row: Any) -> str:
     return "right" if wanted - EARLY <= said <= wanted + max(SLACK, wanted / 50) else "wrong"
 
 
+def _clock(label: dict[str, Any], row: Any) -> str:
+    figures = label["figures"]
+    wanted = CLOCKS.get(figures.get("clock", ""))
+    if wanted is None or label["cause"].startswith("clean"):
+        return ""
+    if figures.get("rearmed_by") == BY_CLIENT_ALONE and "idle" in wanted:
+        wanted = wanted | {"client idle"}
+    if row.cause_clock != row.cause_clock:
+        return "none"
+    return "right" if row.cause_clock in wanted else "wrong"
+
+
+def reconnects(folder: Path) -> Iterator[tuple[str, Counter[str]]]:
+    """For each recording that tells them how many were found rightly, wrongly and not at all. Clients that look alike
+    are paired in order of time, and said to be: then right is that this one ended, and that one came."""
+    for labels in sorted(folder.glob("*.reconnects.json")):
+        truth = json.loads(labels.read_text("utf-8"))
+        result = analyzer.analyze(labels.with_name(truth["capture"]))
+        names = {number: f"{row.client_ip}:{row.client_port}" for number, row in result.connections.iterrows()}
+        found = [(names[row.connection], names[row.next_connection], row) for row in result.reconnects.itertuples()]
+        yield truth["capture"], Counter(_reconnect(label, found) for label in truth["reconnects"])
+
+
+def _reconnect(label: dict[str, Any], found: list[tuple[str, str, Any]]) -> str:
+    ended = next((each for each in found if each[0] == label["before"]), None)
+    came = next((each for each in found if each[1] == label["after"]), None)
+    if ended is None or came is None:
+        return "none"
+    if ended[2].ambiguous and came[2].ambiguous:
+        return "right"
+    delay = ended[2].delay.total_seconds()
+    return "right" if ended is came and abs(delay - label["delay_s"]) <= SLACK else "wrong"
+
+
 def table(found: list[Verdict], markdown: bool) -> list[str]:
     """The counts for every true cause, then the sums."""
-    head = ("true cause", "connections", "right", "wrong", "not at all", "timer: r/w/n", "by: r/w/n")
+    head = ("true cause", "connections", "right", "wrong", "not at all", "timer: r/w/n", "clock: r/w/n", "by: r/w/n")
     rows = [head]
     for truth in sorted({each.truth for each in found}):
         rows.append(_line(truth, [each for each in found if each.truth == truth]))
     rows.append(_line("all", found))
+    return _aligned(rows, markdown)
+
+
+def _aligned(rows: list[tuple[str, ...]], markdown: bool) -> list[str]:
+    head = rows[0]
     if markdown:
         lines = ["| " + " | ".join(row) + " |" for row in rows]
         return [lines[0], "|" + " --- |" * len(head), *lines[1:]]
@@ -89,20 +143,24 @@ def table(found: list[Verdict], markdown: bool) -> list[str]:
 
 def _line(name: str, found: list[Verdict]) -> tuple[str, ...]:
     causes = Counter(each.cause for each in found)
-    sides = [Counter(getattr(each, what) for each in found) for what in ("seconds", "agent")]
-    parts = ["/".join(str(side[word]) for word in ("right", "wrong", "none")) for side in sides]
+    sides = [Counter(getattr(each, what) for each in found) for what in ("seconds", "clock", "agent")]
+    parts = ["/".join(str(side[word]) for word in WORDS) for side in sides]
     parts = [part if part != "0/0/0" else "" for part in parts]
-    return (name, str(len(found)), *(str(causes[word]) for word in ("right", "wrong", "none")), *parts)
+    return (name, str(len(found)), *(str(causes[word]) for word in WORDS), *parts)
 
 
 def main(folder: str, *options: str) -> int:
     """Print the table and every way of being wrong; the number of wrong causes decides the exit status."""
     found = list(verdicts(Path(folder)))
-    print("\n".join(table(found, "--markdown" in options)))
+    markdown = "--markdown" in options
+    print("\n".join(table(found, markdown)))
+    counts = [(name, *(str(count[word]) for word in WORDS)) for name, count in reconnects(Path(folder))]
+    if counts:
+        print("", *_aligned([("reconnects of", "right", "wrong", "not at all"), *counts], markdown), sep="\n")
     wrong = [each for each in found if "wrong" in each or each.cause == "none"]
     for (capture, truth, said), number in Counter((each.capture, each.truth, each.said) for each in wrong).items():
         example = next(each for each in wrong if (each.capture, each.truth, each.said) == (capture, truth, said))
-        print(f"{capture}: {number} x {truth!r}: {said!r} {example[3:6]}: {example.evidence}", file=sys.stderr)
+        print(f"{capture}: {number} x {truth!r}: {said!r} {example[3:7]}: {example.evidence}", file=sys.stderr)
     return int(any(each.cause == "wrong" for each in found))
 
 

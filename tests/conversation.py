@@ -52,12 +52,12 @@ class Seen(Observer):
 class Talk:
     """One WebSocket connection, past its handshake."""
 
-    def __init__(self, deflate=False, takeover=True, payloads=True):
+    def __init__(self, deflate=False, takeover=True, payloads=True, judge=None):
         self.packet, self.seen, self.connection, self.flow = Packet(), Seen(), Connection(), Flow()
         tables = frozenset(("frames", "messages"))
         for side, half in ((self.connection.client, self.flow.low), (self.connection.server, self.flow.high)):
             side.source = side.half = half
-            side.deflate, side.takeover = deflate, takeover
+            side.deflate, side.takeover, side.judge = deflate, takeover, judge
             half.known = True
             record = Frame()
             reader = MessageReader(self.packet, side, record, self.seen, tables, payloads)

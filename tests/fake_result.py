@@ -35,6 +35,7 @@ COLUMNS: dict[str, dict[str, Any]] = {
         "client_saw": "Int64", "server_saw": "Int64", "transport_end": END, "transport_end_by": SENDER,
         "outcome": OUTCOME, "clean": "boolean", "lost_bytes": "Int64", "complete": "boolean",
         "first_packet": "Int64", "last_packet": "Int64", "first_file": FILE, "last_file": FILE,
+        "same_as": "Int64",
     },
     "closes": {
         "connection": "Int64", "time": TIME, "packet": "Int64", "sender": SENDER, "code": "Int64", "name": TEXT,
@@ -45,6 +46,10 @@ COLUMNS: dict[str, dict[str, Any]] = {
         "length": "UInt64", "captured": "Int64",
     },
     "messages": {"connection": "Int64", "time": TIME, "packet": "Int64", "sender": SENDER, "bytes": "Int64"},
+    "reconnects": {
+        "connection": "Int64", "next_connection": "Int64", "delay": DURATION, "same_server": "boolean",
+        "ambiguous": "boolean", "code": "Int64", "advice": TEXT, "followed": "boolean",
+    },
     "ledger": {"unit": pd.CategoricalDtype(["packet", "byte"]), "kind": TEXT, "count": "Int64", "meaning": TEXT},
 }  # fmt: skip
 
@@ -135,6 +140,7 @@ class OneConnection:
         self.closes = result.closes[result.closes["connection"] == number]
         self.frames = result.frames[result.frames["connection"] == number]
         self.messages = result.messages[result.messages["connection"] == number]
+        self.elsewhere = result.connections.iloc[:0]
 
     def timeline(self) -> pd.DataFrame:
         """A few events."""
@@ -157,6 +163,7 @@ class FakeResult:
     closes: pd.DataFrame = field(default_factory=lambda: table("closes", CLOSES))
     frames: pd.DataFrame = field(default_factory=lambda: table("frames", FRAMES))
     messages: pd.DataFrame = field(default_factory=lambda: table("messages", []))
+    reconnects: pd.DataFrame = field(default_factory=lambda: table("reconnects", []))
     ledger: pd.DataFrame = field(default_factory=lambda: table("ledger", LEDGER))
     problems: list[Any] = field(default_factory=list)
     errors: list[Exception] = field(default_factory=list)

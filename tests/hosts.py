@@ -26,16 +26,16 @@ BYE = b"\x03\xe8bye"
 class Hosts:
     """A client and a server whose packets go into a capture, a millisecond apart."""
 
-    def __init__(self, port: int = 40000) -> None:
+    def __init__(self, port: int = 40000, addresses: bytes = b"\x0a\0\0\x01\x0a\0\0\x02") -> None:
         self.packets: list[Captured] = []
-        self.port = port
+        self.port, self.addresses = port, addresses
         self.next = {"client": 1000, "server": 0xFFFFFFF0}
         self.time = START
 
     def packet(self, who: str, sequence: int, data: bytes = b"", flags: int = ACK, ttl: int = 64) -> Hosts:
         """A packet exactly so; its checksums are left to the network card."""
         peer = "server" if who == "client" else "client"
-        addresses, source, destination = b"\x0a\0\0\x01\x0a\0\0\x02", self.port, 80
+        addresses, source, destination = self.addresses, self.port, 80
         if who == "server":
             addresses, source, destination = addresses[4:] + addresses[:4], destination, source
         acknowledgment = self.next[peer] if flags & ACK else 0

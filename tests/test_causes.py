@@ -29,7 +29,7 @@ def test_every_cause_is_named_rightly(found: list[Verdict]) -> None:
 
 
 def test_no_timer_and_no_agent_is_named_wrongly(found: list[Verdict]) -> None:
-    assert [each for each in found if "wrong" in (each.seconds, each.agent)] == []
+    assert [each for each in found if "wrong" in (each.seconds, each.clock, each.agent)] == []
 
 
 def test_equal_jobs_of_clients_are_no_timer(found: list[Verdict]) -> None:

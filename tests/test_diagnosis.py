@@ -10,7 +10,7 @@ import pytest
 
 from analyzer.diagnosis import closing, common, handshakes, transport
 from analyzer.diagnosis.devices import device_of, devices
-from analyzer.diagnosis.events import events_of, legs_of
+from analyzer.diagnosis.events import events_of
 from analyzer.diagnosis.facts import (
     CLEAN,
     CLIENT,
@@ -28,8 +28,8 @@ from analyzer.diagnosis.facts import (
     Tail,
 )
 from analyzer.diagnosis.finding import Case, Expiry, Finding, Scene
-from analyzer.diagnosis.timers import SECOND, timers_of
-from analyzer.records import END_FIN, END_RST, MISSING, NO_TIME
+from analyzer.diagnosis.timers import CLOCKS, SECOND, Timer, timers_of
+from analyzer.records import END_FIN, END_GOAWAY, END_RST, END_STREAM, END_STREAM_RESET, MISSING, NO_TIME
 
 PLAIN = Facts(
     number=0, service=0, client_host=0, server_host=0, opening=0, outcome=CLEAN, end_how=END_FIN, end_by=SERVER,
@@ -37,7 +37,9 @@ PLAIN = Facts(
     server_packet=MISSING, client_file=0, server_file=0, client_close=NO_TIME, server_close=NO_TIME, status=101,
     start=0, opened=1, end=20 * SECOND, ending=20 * SECOND, idle=SECOND // 7, client_idle=SECOND // 7,
     server_idle=SECOND // 6, client_messages=3, server_messages=4, client_ping=NO_TIME, server_ping=NO_TIME,
-    round_trip=MISSING, first_packet=1, last_packet=30, last_file=0, key=MISSING, survived=0,
+    round_trip=MISSING, first_packet=1, last_packet=30, last_file=0, key=MISSING, survived=0, point=0, client_port=4000,
+    http_stream=MISSING, initial=MISSING, asked=1, forwarded=MISSING, forwarded_port=MISSING, path_hash=MISSING,
+    client_saw=MISSING, server_saw=MISSING,
 )  # fmt: skip
 QUIET = Tail(
     packets=9, time_to_live=64, last_time=20 * SECOND, finished=False, reset_packet=0, reset_time_to_live=-1,
@@ -61,7 +63,7 @@ def case(
     )  # fmt: skip
     scene = Scene(
         ["", reason], ["10.0.0.9:80"], ["a.pcap"], lambda row: PLAIN, {0: details}, lambda code, place: None,
-        partner_of=[-1], timer_of=[-1], event_of=[-1], **extra,
+        timer_of=[-1], event_of=[-1], **extra,
     )  # fmt: skip
     return Case(0, PLAIN._replace(**facts), scene)
 
@@ -163,6 +165,15 @@ def test_a_pong_after_the_end_or_a_prompt_answer_to_the_close_shows_a_slow_peer(
         assert finding is not None and (finding.cause, finding.basis) == ("late pong", basis)
 
 
+@pytest.mark.parametrize(("client_idle", "clock"), [(3 * SECOND, "client idle"), (9 * SECOND, "idle")])
+def test_a_heartbeat_runs_from_the_other_sides_last_frame_where_that_fits(client_idle: int, clock: str) -> None:
+    missed = case("heartbeat timeout", **closed(1000, SERVER, client_idle=client_idle))
+    missed.scene.timers = [Timer(0, 3 * SECOND, 9, 1000, 9, SERVER, False)]
+    missed.scene.timer_of = [0]
+    finding = closing.heartbeat(missed)
+    assert finding is not None and (finding.clock, finding.nanoseconds) == (clock, 3 * SECOND)
+
+
 def test_a_reason_may_name_the_heartbeat() -> None:
     finding = closing.heartbeat(case("heartbeat timeout", **closed(1000, CLIENT)))
     assert finding is not None and finding.cause == "heartbeat missed"
@@ -204,6 +215,20 @@ def test_an_end_without_a_word_and_no_end_at_all() -> None:
     assert finding is not None and finding.cause == "dropped"
     finding = transport.capture_ended(case(outcome=CLOSING, end_by=0))
     assert finding is not None and finding.cause == "capture ended"
+
+
+@pytest.mark.parametrize(
+    ("end_how", "found", "cause", "text"),
+    [
+        (END_STREAM, transport.dropped, "dropped", "END_STREAM"),
+        (END_GOAWAY, transport.dropped, "dropped", "GOAWAY"),
+        (END_STREAM_RESET, transport.reset, "reset", "RST_STREAM"),
+    ],
+)
+def test_streams_of_http2_end_as_tcp_does(end_how: int, found: Found, cause: str, text: str) -> None:
+    finding = found(case(outcome=DROPPED, end_how=end_how, http_stream=5))
+    assert finding is not None and finding.cause == cause
+    assert f"{text} by the server on stream 5" in finding.evidence
 
 
 def test_one_connection_alone_only_resembles_a_device() -> None:
@@ -280,15 +305,87 @@ def test_connections_that_end_one_by_one_as_they_come_are_no_event() -> None:
     assert events_of(columns_of(rows), *sides(rows))[0] == []
 
 
-def test_two_legs_carry_the_same_key_to_different_services() -> None:
-    rows = [
-        PLAIN._replace(key=key, service=service, start=start)
-        for key, service, start in ((5, 0, 1), (5, 1, 2), (6, 0, 3))
-    ]
-    assert legs_of(columns_of(rows)).tolist() == [1, 0, -1]
-
-
 def test_devices_are_told_by_clock_and_seconds() -> None:
     assert device_of(59.8, lifetime=False) is not None
     assert device_of(59.8, lifetime=True) is None
     assert all(device.source for device in devices())
+
+
+class TestCohorts:
+    """Timers among the ends of one service; times in seconds."""
+
+    @staticmethod
+    def found(rows: list[Facts]) -> list[tuple[str, float, int, bool]]:
+        """Clock, seconds, connections and whether it is only inferred."""
+        timers, _ = timers_of(columns_of(rows), *sides(rows))
+        return [(CLOCKS[timer.clock], round(timer.seconds, 1), timer.count, timer.loose) for timer in timers]
+
+    @staticmethod
+    def aged(values: Any, idle: Any, number: int = 0) -> list[Facts]:
+        """Connections that ended at these ages, after these silences."""
+        rows = []
+        for each, (age, silent) in enumerate(zip(values, idle, strict=True), number):
+            opened, quiet = each * 7 * SECOND, int(min(age, silent) * SECOND)
+            ending = opened + int(age * SECOND)
+            rows.append(
+                PLAIN._replace(
+                    number=each, opened=opened, start=opened, ending=ending, end=ending, idle=quiet, client_idle=quiet,
+                    server_idle=quiet, client_messages=each, outcome=DROPPED,
+                )
+            )  # fmt: skip
+        return rows
+
+    def test_a_lifetime_spread_by_a_tenth_is_one_at_most_inferred(self) -> None:
+        chance = np.random.default_rng(5)
+        rows = self.aged(chance.uniform(54, 66, 40), chance.uniform(0.1, 30, 40))
+        [(clock, seconds, count, inferred)] = self.found(rows)
+        assert (clock, count, inferred) == ("lifetime", 40, True)
+        assert 58 < seconds < 62
+
+    def test_lives_that_only_scatter_are_none(self) -> None:
+        chance = np.random.default_rng(5)
+        silences = chance.uniform(0.1, 30, 60)
+        for ages in (chance.exponential(60, 60), chance.normal(60, 9, 60), chance.uniform(30, 90, 60)):
+            assert self.found(self.aged(np.maximum(ages, 1), silences)) == []
+
+    def test_equal_jobs_of_the_server_are_none(self) -> None:
+        chance = np.random.default_rng(5)
+        assert self.found(self.aged(chance.uniform(54, 66, 40), [0.001] * 40)) == []
+
+    def test_a_longer_life_of_the_same_service_denies_a_lifetime(self) -> None:
+        chance = np.random.default_rng(5)
+        rows = self.aged(chance.uniform(54, 66, 20), chance.uniform(0.1, 30, 20))
+        rows += [row._replace(ending=NO_TIME) for row in self.aged([200.0] * 5, [1.0] * 5, 20)]
+        assert self.found(rows) == []
+
+    def test_a_timer_among_as_many_ends_of_other_kinds(self) -> None:
+        chance = np.random.default_rng(5)
+        timed = self.aged(chance.uniform(100, 900, 25), 60 + chance.uniform(-0.01, 0.01, 25))
+        others = self.aged(chance.exponential(100, 25) + 1, chance.exponential(20, 25), 25)
+        assert self.found(timed + others) == [("idle", 60.0, 25, False)]
+
+    def test_an_idle_and_a_lifetime_timer_of_one_service(self) -> None:
+        chance = np.random.default_rng(5)
+        idle = self.aged(chance.uniform(400, 3000, 20), 350 + chance.uniform(-0.1, 0.1, 20))
+        capped = self.aged(3600 + chance.uniform(-0.5, 0.5, 20), chance.uniform(0.1, 300, 20), 20)
+        rows = idle + capped
+        assert sorted(self.found(rows)) == [("idle", 350.0, 20, False), ("lifetime", 3600.0, 20, False)]
+        assert {timer.rival for timer in timers_of(columns_of(rows), *sides(rows))[0]} == {-1}
+
+    def test_a_few_coincidences_are_no_timer(self) -> None:
+        chance = np.random.default_rng(5)
+        found = 0
+        for _ in range(300):
+            ages, silences = chance.exponential(30, 20) + 1, chance.lognormal(1, 1, 20)
+            found += len(self.found(self.aged(ages, silences)))
+        assert found == 0
+
+    def test_where_two_kinds_of_clock_fit_alike_the_other_is_told(self) -> None:
+        rows = self.aged(5 + np.arange(9) / 1000, 5 + np.arange(9) / 1000)
+        [timer], _ = timers_of(columns_of(rows), *sides(rows))
+        assert (CLOCKS[timer.clock], CLOCKS[timer.rival]) == ("idle", "lifetime")
+        alone = case(outcome=DROPPED, idle=5 * SECOND, opened=15 * SECOND)
+        alone.scene.timers, alone.scene.timer_of = [timer], [0]
+        finding = common.timer(alone)
+        assert finding is not None and finding.basis == "inferred"
+        assert "as well 5.000 s after the opening" in finding.evidence

@@ -430,3 +430,70 @@ def test_a_tunnel_or_a_proxy_header_may_stand_before_the_preface():
     talk = Talk().client(b"PROXY TCP4 192.0.2.7 192.0.2.8 1 2\r\n").hello().open(1, "/a")
     found = row(goodbye(talk, 1).end())
     assert found[["path", "forwarded_for", "outcome"]].tolist() == ["/a", "192.0.2.7:1", "clean"]
+
+
+ANSWERED = "server", "H10", "must"
+
+
+class TestRules:
+    def rules(self, talk: Talk) -> list[tuple[str, str, str]]:
+        found = talk.end().analyze(tables=("violations",)).violations
+        return list(found[["sender", "rule", "severity"]].itertuples(index=False, name=None))
+
+    def asked(self, fields: list[tuple[str, str]], *answered: tuple[str, str]) -> list[tuple[str, str, str]]:
+        talk = Talk().hello()
+        talk.client(h2(HEADERS, END_HEADERS, 1, talk.block(True, fields)))
+        return self.rules(talk.server(talk.answer(1, 200, *answered)))
+
+    def test_a_legal_one_breaks_none(self) -> None:
+        offered = ("sec-websocket-protocol", "a, b"), ("sec-websocket-extensions", "permessage-deflate")
+        fields = Talk().request("/", *offered)
+        chosen = ("sec-websocket-protocol", "b"), ("sec-websocket-extensions", "permessage-deflate")
+        assert self.asked(fields, *chosen) == []
+
+    def test_x1_the_servers_settings_come_first(self) -> None:
+        for first in ((), (settings((8, 0)),), (settings((4, 1), (8, 1)),)):
+            talk = Talk().client(PREFACE, settings())
+            if first:
+                talk.server(*first)
+            found = self.rules(talk.open(1, "/").server(settings((8, 1))))
+            assert found == ([] if len(first) and first[0].endswith(b"\1") else [("client", "X1", "must"), ANSWERED])
+
+    def test_x1_is_not_judged_where_settings_may_be_missing(self) -> None:
+        talk = Talk().client(PREFACE, settings()).lose(False, settings((8, 1)))
+        assert self.rules(talk.client(h2(SETTINGS, 1)).open(1, "/")) == []
+        talk = Talk(opened=False).client(h2(SETTINGS, 1), h2(SETTINGS, 1), h2(SETTINGS, 1))
+        talk.server(h2(SETTINGS, 1), h2(SETTINGS, 1), h2(SETTINGS, 1))
+        assert self.rules(talk.open(1, "/")) == []
+
+    @pytest.mark.parametrize(
+        ("name", "value"),
+        [(":method", "GET"), (":scheme", None), (":path", None), ("upgrade", "websocket"), ("connection", "upgrade")],
+    )
+    def test_x2_what_the_connect_holds(self, name: str, value: str | None) -> None:
+        fields: dict[str, Any] = {**dict(Talk().request("/")), name: value}
+        found = self.asked([(name, value) for name, value in fields.items() if value is not None])
+        assert found == [("client", "X2", "must"), ANSWERED]
+
+    def test_key_and_accept_are_not_used_and_harm_nothing(self) -> None:
+        request = Talk().request("/", ("sec-websocket-key", "dGhlIHNhbXBsZSBub25jZQ=="))
+        assert self.asked(request, ("sec-websocket-accept", "x")) == []
+
+    def test_x2_what_the_answer_holds(self) -> None:
+        request = Talk().request("/")
+        assert self.asked(request, ("upgrade", "websocket")) == [("server", "X2", "must")]
+        talk = Talk().hello()
+        talk.client(talk.ask(1, "/")).server(talk.answer(1, 101))
+        assert self.rules(talk) == [("server", "X2", "must")]
+
+    def test_rules_of_the_handshake_hold_over_http2_too(self) -> None:
+        old = [each if each[0] != "sec-websocket-version" else (each[0], "8") for each in Talk().request("/")]
+        assert [rule for _, rule, _ in self.asked(old)] == ["H4", "H10"]
+        request = Talk().request("/")
+        assert self.asked(request, ("sec-websocket-protocol", "a")) == [("server", "H6", "must")]
+        assert self.asked(request, ("sec-websocket-extensions", "x")) == [("server", "H7", "must")]
+
+    def test_h8_frames_before_the_answer(self) -> None:
+        talk = Talk().hello()
+        talk.client(talk.ask(1, "/"), data(1, masked(1, b"hello"))).server(talk.answer(1))
+        assert self.rules(talk) == [("client", "H8", "must")]

@@ -1,12 +1,13 @@
 """Messages, text, compression and control frames (RFC 6455 5.4-5.6, RFC 7692)."""
 
+import random
 import zlib
 
 import pytest
 from conversation import BINARY, CLOSE, CONTINUATION, KEY, PING, PONG, TEXT, Talk, frame
 
 from analyzer import limits
-from analyzer.records import MISSING
+from analyzer.records import MISSING, Judge
 
 STEPS = [0, 1, 3]
 
@@ -162,3 +163,41 @@ def test_a_continuation_of_nothing_is_no_message():
     talk = Talk()
     talk.say("server", frame(CONTINUATION, b"tail"))
     assert talk.server.messages == 0 and talk.seen.messages[0][4] == -1
+
+
+class Far(Judge):
+    """Counts messages that refer back too far."""
+
+    def __init__(self):
+        self.told = []
+
+    def distance(self, message):
+        self.told.append(message.number)
+
+
+@pytest.mark.parametrize("takeover", [True, False])
+@pytest.mark.parametrize("agreed, used, told", [(9, 9, []), (9, 15, [1]), (10, 15, [1]), (12, 15, []), (15, 15, [])])
+def test_references_back_beyond_the_agreed_window_are_told_once_and_reading_goes_on(agreed, used, told, takeover):
+    judge = Far()
+    talk = Talk(deflate=True, takeover=takeover, judge=judge)
+    talk.server.window_bits = agreed
+    noise = random.Random(1).randbytes(1200).hex().encode()  # 2400 bytes of which any 2100 do not recur sooner
+    texts = [b"short", noise[:2100] + noise[:300], b"again " + noise[:2100] + noise[:300]]
+    compress = deflater(used)
+    for text in texts:
+        compress = compress if takeover else deflater(used)
+        talk.say("server", frame(TEXT, compress(text), rsv=4))
+    assert judge.told == told
+    assert [seen[4:] for seen in talk.seen.messages] == [(1, text) for text in texts]
+
+
+def test_after_lost_bytes_the_window_is_not_judged():
+    judge, compress = Far(), deflater(9)
+    talk = Talk(deflate=True, judge=judge)
+    talk.server.window_bits = 9
+    noise = random.Random(1).randbytes(60).hex().encode()
+    talk.say("server", frame(TEXT, compress(noise), rsv=4))
+    lost = frame(TEXT, compress(b"lost"), rsv=4)
+    talk.lose("server", len(lost))
+    talk.say("server", frame(TEXT, compress(noise), rsv=4) + frame(TEXT, compress(noise), rsv=4))
+    assert judge.told == []

@@ -502,7 +502,10 @@ class TestEnding:
     def test_any_row_can_be_told_even_with_everything_missing(self, outcome: str | None, opening: str | None) -> None:
         missing = table("connections", [{"outcome": outcome, "opening": opening}]).loc[0]
         connection = SimpleNamespace(
-            row=missing, closes=table("closes", []), timeline=FakeResult().connection(0).timeline
+            row=missing,
+            closes=table("closes", []),
+            elsewhere=table("connections", []),
+            timeline=FakeResult().connection(0).timeline,
         )
         assert "Outcome: " in text_of(timeline.lines(connection, 0, None))
 
@@ -516,7 +519,7 @@ class TestTimeline:
     def test_a_long_one_shows_its_beginning_and_its_end(self) -> None:
         one = FakeResult().connection(0)
         table_of_many = pd.concat([one.timeline()] * 50, ignore_index=True)
-        connection = SimpleNamespace(row=one.row, closes=one.closes, timeline=lambda: table_of_many)
+        connection = SimpleNamespace(**vars(one), timeline=lambda: table_of_many)
         text = text_of(timeline.lines(connection, 0, 10))
         assert text.count("GET /chat") == 5
         assert "90 more events (--limit N)" in text

@@ -14,6 +14,7 @@ SERVER = ("192.0.2.1", 443)
 def attempt(number, start, end=None, code=1006, *, client="10.0.0.1", server=SERVER, failed=False, **named):
     """A connection from `start` to `end`, in seconds."""
     facts = {"user_agent": "agent", "host": "example.org", "path": "/ws", "subprotocol": None} | named
+    facts = {"abnormal": code == 1006 and not failed} | facts
     over = None if end is None else round(end * SECOND)
     return Attempt(
         number, client, **facts, server=server, start=round(start * SECOND), end=over, code=code, failed=failed
@@ -95,6 +96,10 @@ class TestAdvice:
     @pytest.mark.parametrize(("delay", "verdict"), [(0, 0), (0.01, 0), (0.8, 1), (4, 1)])
     def test_1006_asks_for_some_delay(self, delay, verdict):
         assert followed(attempt(0, 0, 10), attempt(1, 10 + delay)) == [verdict]
+
+    def test_nothing_is_asked_of_a_client_that_ended_it_itself(self):
+        (pair,) = pairs([attempt(0, 0, 10, abnormal=False), attempt(1, 10)])
+        assert (pair.advice, pair.followed) == ("unsaid", -1)
 
     def test_after_a_failed_try_the_delay_grows(self):
         growing = [attempt(0, 0, 10), attempt(1, 11, 11.1, failed=True), attempt(2, 14)]

@@ -2,14 +2,21 @@
 
 from __future__ import annotations
 
+import base64
+from collections.abc import Callable
 from typing import Any
 
 import pytest
 from by_hand import Talk
+from hosts import ACK, FIN, Hosts
+from invariants import analyzed
+from mutations import written
+from test_reconnects import attempt
 
 from analyzer import limits
+from analyzer.reconnects import Attempt, pairs
 from analyzer.records import MISSING, Close, Frame, Observer, Packet, Side, Violation
-from analyzer.rules import extensions, frames, handshake
+from analyzer.rules import extensions, frames, handshake, returning
 from analyzer.rules.catalog import RULES, SEVERITIES
 from analyzer.rules.judging import Rules
 from analyzer.schema import TABLES
@@ -26,6 +33,11 @@ REQUEST = {
     "Sec-WebSocket-Version": "13",
 }
 ANSWER = {"Upgrade": "WebSocket", "Connection": "upgrade", "Sec-WebSocket-Accept": ACCEPT}
+
+
+def keys(number: int) -> str:
+    """Another Sec-WebSocket-Key for each number."""
+    return base64.b64encode(bytes([number] * 16)).decode()
 
 
 class Told(Observer):
@@ -145,8 +157,26 @@ class TestHandshake:
     def test_h8_bytes_before_the_answer(self) -> None:
         told, talk = Told(), Talk()
         talk.connection.violations = 0
-        Rules(Packet(), told).early(talk.connection, b"\x81\x80\x1b[m")
+        packet = Packet()
+        packet.number = 7
+        Rules(packet, told).early(talk.connection, b"\x81\x80\x1b[m", 7, 0)
+        assert told.rules == []
+        Rules(packet, told).early(talk.connection, b"\x81\x80\x1b[m", 6, 0)
         assert told.rules == ["H8"]
+
+    def test_h9_a_browser_that_opens_several_at_once(self) -> None:
+        told = Told()
+        rules = Rules(Packet(), told)
+        talks = [Talk() for _ in range(4)]
+        for number, (talk, origin) in enumerate(zip(talks, ("https://a.example",) * 3 + (None,), strict=True)):
+            talk.connection.origin, talk.connection.number = origin, number
+            talk.connection.user_agent = "Mozilla/5.0 (X11)" if number else "curl/8"
+            rules.request(talk.connection, LINE, fields(REQUEST | {"Sec-WebSocket-Key": keys(number)}))
+        assert [(row.rule, row.severity, row.sender.connection.number) for row in told.rows] == [("H9", "note", 2)]
+        for talk in talks:
+            rules.connection(talk.connection)
+        rules.request(talks[1].connection, LINE, fields(REQUEST | {"Sec-WebSocket-Key": keys(9)}))
+        assert len(told.rows) == 1
 
     def test_h10_an_empty_subprotocol_field(self) -> None:
         assert shake({"Sec-WebSocket-Protocol": ""}).rules == ["H10", "H10"]
@@ -312,6 +342,11 @@ class TestCloses:
         [found] = frames.close_code(close(code.to_bytes(2, "big")), False)
         assert found[:2] == ("C4", severity)
 
+    def test_c4_a_server_may_echo_1010(self) -> None:
+        talk = Talk()
+        talk.close(talk.client, (1010).to_bytes(2, "big"))
+        assert list(frames.close_code(talk.close(talk.server, (1010).to_bytes(2, "big")), False)) == []
+
     def test_c2_a_second_close(self) -> None:
         assert [len(list(frames.close_again(number))) for number in (1, 2)] == [0, 1]
 
@@ -338,6 +373,13 @@ class TestEnding:
         talk.tick(5)
         talk.fin(talk.client)
         assert over(talk) == [("C3", "must")]
+
+    def test_c3_is_not_judged_of_a_close_that_may_never_have_come(self) -> None:
+        talk = Talk()
+        talk.close(talk.server)
+        talk.tick(5)
+        talk.fin(talk.client, unacknowledged=True)
+        assert over(talk) == []
 
     def test_c3_no_answer_to_one_who_fails_the_connection(self) -> None:
         talk = Talk()
@@ -383,6 +425,23 @@ class TestEnding:
         talk.message(talk.server)
         assert over(talk) == [("P1", "must")]
 
+    def test_p1_is_not_judged_of_a_receiver_that_only_answers_the_close(self) -> None:
+        talk = Talk()
+        talk.ping(talk.server, b"a")
+        talk.tick(5)
+        talk.close(talk.server)
+        talk.close(talk.client)
+        talk.fin(talk.server)
+        assert over(talk) == []
+
+    def test_p1_is_not_judged_of_a_ping_that_may_never_have_come(self) -> None:
+        talk = Talk()
+        talk.ping(talk.client, b"a")
+        talk.tick(5)
+        talk.send(talk.server, 7, unacknowledged=True)
+        talk.server.last_frame = talk.time
+        assert over(talk) == []
+
     def test_p1_is_not_judged_of_a_receiver_that_fell_silent(self) -> None:
         talk = Talk()
         talk.message(talk.server)
@@ -409,3 +468,58 @@ class TestRows:
     def test_the_columns_are_those_of_the_design(self) -> None:
         names = [column.name for column in TABLES["violations"].columns_for(1)]
         assert names == "connection time packet sender rule section severity expected found".split()
+
+
+def again(*attempts: Attempt) -> list[tuple[int, str]]:
+    """What R1 says of these connections."""
+    told = list(returning.findings(pairs(attempts), {each.connection: each for each in attempts}))
+    assert all(finding[:2] == ("R1", "should") for _, finding in told)
+    return [(number, finding[3]) for number, finding in told]
+
+
+class TestReturning:
+    @pytest.mark.parametrize(("delay", "found"), [(0.001, [(1, "1.0 ms")]), (0.03, []), (5, [])])
+    def test_r1_no_delay(self, delay: float, found: list[tuple[int, str]]) -> None:
+        assert again(attempt(0, 0, 10), attempt(1, 10 + delay)) == found
+
+    def test_r1_is_not_asked_after_an_end_of_ones_own_or_a_refusal(self) -> None:
+        assert again(attempt(0, 0, 10, abnormal=False), attempt(1, 10.001)) == []
+        assert again(attempt(0, 0, 10, failed=True), attempt(1, 10.001)) == []
+
+    def test_r1_the_same_delay_in_many_clients(self) -> None:
+        def many(number: int, delay: Callable[[int], float]) -> list[tuple[int, str]]:
+            found = []
+            for each in range(number):
+                client, end = f"10.0.0.{each}", 10 + each / 100
+                found.append(attempt(each, 0, end, client=client))
+                found.append(attempt(100 + each, end + delay(each), client=client))
+            return again(*found)
+
+        assert many(8, lambda each: 1 + each / 9999) == [
+            (100 + each, "1.00 s, as 7 others that ended with it") for each in range(8)
+        ]
+        assert [number for number, _ in many(8, lambda each: 1 if each else 3)] == list(range(101, 108))
+        assert many(4, lambda each: 1) == []
+        assert many(20, lambda each: 0.2 + each * 0.2) == []
+
+    def test_r1_waits_after_failed_tries_that_do_not_grow(self) -> None:
+        def tries(*waits: float) -> list[tuple[int, str]]:
+            found, time = [attempt(0, 0, 10)], 10.0
+            for number, wait in enumerate(waits, 1):
+                time += wait
+                found.append(attempt(number, time, time + 0.1, failed=True))
+                time += 0.1
+            return again(*found)
+
+        assert tries(1, 1, 1, 1) == [(3, "1.00 s"), (4, "1.00 s")]
+        assert tries(1, 2, 4, 8) == tries(1, 1) == tries(3, 2, 4, 2) == []
+        assert tries(40, 40, 40, 40) == []
+
+    def test_r1_is_a_row_of_the_connection_that_came_too_soon(self) -> None:
+        first, second = Hosts(40000).open().say("server", flags=FIN | ACK).say("client", flags=FIN | ACK), Hosts(40001)
+        second.time = first.time
+        second.open().close()
+        result = analyzed(written(first.packets + second.packets))
+        [row] = result.violations[result.violations["rule"] == "R1"].to_dict("records")
+        assert (row["connection"], row["packet"], row["sender"]) == (1, 8, "client")
+        assert row["time"] == result.connections.loc[1, "start"]

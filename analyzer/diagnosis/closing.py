@@ -4,9 +4,9 @@ from __future__ import annotations
 
 import re
 
-from analyzer.diagnosis.facts import CLIENT, NO_CLOSE, SIDE_NAMES, UNANSWERED_CLOSE
+from analyzer.diagnosis.facts import CLIENT, NO_CLOSE, SERVER, SIDE_NAMES, UNANSWERED_CLOSE
 from analyzer.diagnosis.finding import Case, Finding, other, seconds
-from analyzer.diagnosis.timers import SECOND
+from analyzer.diagnosis.timers import CLOCKS, SECOND, width_of
 from analyzer.diagnosis.vocabulary import AFTER_CLOSE, CLOCK_NAMES, INFERRED, OBSERVED, PING, SINCE
 from analyzer.records import MISSING, NO_TIME
 
@@ -91,12 +91,15 @@ def heartbeat(case: Case) -> Finding | None:
     number = case.scene.timer_of[case.row] if case.scene.timer_of else -1
     if number < 0:
         return Finding("heartbeat missed", OBSERVED, case.agent, evidence)
-    timer = case.scene.timers[number]
+    timer, clock = case.scene.timers[number], case.scene.timers[number].clock
+    if abs(idle - timer.nanoseconds) <= max(timer.spread, width_of(timer.nanoseconds)):
+        # a heartbeat is the other side's, whatever else fits
+        clock = CLOCKS.index("client_idle" if case.closer == SERVER else "server_idle")
     evidence += (
         f"; {timer.count} connections of {case.service} ended so, {seconds(timer.nanoseconds)} after "
-        f"{SINCE[timer.clock]}, within {seconds(timer.spread)}"
+        f"{SINCE[clock]}, within {seconds(timer.spread)}"
     )
-    return Finding("heartbeat missed", OBSERVED, case.agent, evidence, timer.nanoseconds, CLOCK_NAMES[timer.clock])
+    return Finding("heartbeat missed", OBSERVED, case.agent, evidence, timer.nanoseconds, CLOCK_NAMES[clock])
 
 
 def restart(case: Case) -> Finding | None:

@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 from analyzer.diagnosis.devices import device_of
-from analyzer.diagnosis.facts import CLIENT, NO_CLOSE, SERVER, SIDE_NAMES, Facts
-from analyzer.diagnosis.finding import Case, Finding, closer_of, seconds
+from analyzer.diagnosis.facts import CLIENT, NO_CLOSE, SIDE_NAMES, Facts
+from analyzer.diagnosis.finding import Case, Finding, seconds
 from analyzer.diagnosis.timers import CLOCKS, SECOND
 from analyzer.diagnosis.timers import LIFETIME as LIFETIME_CLOCK
 from analyzer.diagnosis.vocabulary import CLOCK_NAMES, IDLE, INFERRED, LIFETIME, OBSERVED, SINCE
@@ -12,7 +12,6 @@ from analyzer.records import NO_TIME
 
 PASSED_ON = 2 * SECOND
 """A proxy passes the end of one leg on to the other one within this time."""
-SAME_MOMENT = SECOND
 PLAIN = (NO_CLOSE, 1000, 0, 1001)
 SHORTEST_ALONE = 9 * SECOND
 
@@ -31,12 +30,14 @@ def timer(case: Case) -> Finding | None:
         f"ended {seconds(reading)} after {SINCE[found.clock]} ({case.close_text}); {found.count} of {total} "
         f"connections of {case.service} ended so, at {seconds(found.nanoseconds)} within {seconds(found.spread)}"
     )
+    if found.rival >= 0:
+        evidence += f"; as well {seconds(_reading(case.facts, found.rival))} after {SINCE[found.rival]}"
     if device is not None:
         evidence += f"; the default of {device.name}"
     return Finding(
         "lifetime timer" if lifetime else "idle timer",
-        INFERRED if found.loose else OBSERVED,
-        "proxy" if _between_legs(case) else case.agent,
+        INFERRED if found.loose or found.rival >= 0 else OBSERVED,
+        "proxy" if case.between_legs else case.agent,
         evidence,
         found.nanoseconds,
         CLOCK_NAMES[found.clock],
@@ -50,42 +51,19 @@ def _reading(facts: Facts, clock: int) -> int:
     return int(getattr(facts, CLOCKS[clock]))
 
 
-def _between_legs(case: Case) -> bool:
-    """A proxy ended both its legs: on the front one it is the server, on the back one the client."""
-    partner = _partner(case)
-    if partner is None or NO_TIME in (partner.ending, case.facts.ending):
-        return False
-    if abs(partner.ending - case.facts.ending) >= SAME_MOMENT:
-        return False
-    return {case.closer, closer_of(partner)} == {CLIENT, SERVER} and _is_front(case, partner)
-
-
-def _is_front(case: Case, partner: Facts) -> bool:
-    """The front leg, begun first, ended by its server, and the back leg by its client."""
-    mine_first = case.facts.start <= partner.start
-    return case.closer == (SERVER if mine_first else CLIENT)
-
-
-def _partner(case: Case) -> Facts | None:
-    number = case.scene.partner_of[case.row] if case.scene.partner_of else -1
-    return None if number < 0 else case.scene.facts(number)
-
-
 def other_leg(case: Case) -> Finding | None:
-    """The proxy closed this leg because the other one had just ended."""
-    partner = _partner(case)
-    if partner is None or case.code != NO_CLOSE or NO_TIME in (partner.ending, case.facts.ending):
+    """The proxy closed this leg because the one behind it had just ended."""
+    leg = case.leg(case.closer)
+    if leg is None or case.code != NO_CLOSE or NO_TIME in (leg.facts.ending, case.facts.ending):
         return None
-    after = case.facts.ending - partner.ending
-    front = case.facts.start <= partner.start
-    far = SERVER if front else CLIENT
-    if case.closer != far or closer_of(partner) != far or not 0 < after < PASSED_ON:
+    after = case.facts.ending - leg.facts.ending
+    if leg.closer != case.closer or not 0 < after < PASSED_ON:
         return None
     evidence = (
-        f"{case.close_text}, {seconds(after)} after the other leg of the proxy (connection {partner.number}) was ended "
-        f"by its {SIDE_NAMES[far]}"
+        f"{case.close_text}, {seconds(after)} after the other leg of the proxy (connection {leg.facts.number}) was "
+        f"ended by its {SIDE_NAMES[case.closer]}"
     )
-    return Finding("other leg", OBSERVED, SIDE_NAMES[far], evidence)
+    return Finding("other leg", OBSERVED, SIDE_NAMES[case.closer], evidence)
 
 
 def event(case: Case) -> Finding | None:

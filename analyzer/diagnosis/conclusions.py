@@ -9,8 +9,8 @@ import numpy as np
 
 from analyzer.catalogs import catalog_for
 from analyzer.closecodes import CloseCode
-from analyzer.diagnosis import closing, common, handshakes, transport
-from analyzer.diagnosis.events import events_of, legs_of
+from analyzer.diagnosis import closing, common, elsewhere, handshakes, transport
+from analyzer.diagnosis.events import events_of
 from analyzer.diagnosis.facts import (
     BOTH,
     CLEAN,
@@ -28,6 +28,7 @@ from analyzer.diagnosis.facts import (
 )
 from analyzer.diagnosis.finding import Case, Cause, Expiry, Finding, Scene
 from analyzer.diagnosis.gathering import Gathered, Numbering
+from analyzer.diagnosis.places import Places, places_of
 from analyzer.diagnosis.timers import timers_of
 from analyzer.diagnosis.vocabulary import OBSERVED
 from analyzer.records import MISSING, NO_TIME
@@ -46,6 +47,7 @@ OWN: tuple[Cause, ...] = (
     handshakes.refused,
     handshakes.unanswered,
     handshakes.rejected,
+    elsewhere.close_lost,
     transport.zero_window,
     transport.vanished,
     transport.idle_expiry,
@@ -81,7 +83,7 @@ class Conclusions:
 
     def value_of(self, field: str) -> Callable[[int], Any] | None:
         """What makes the value of a field's number; None where it is the number."""
-        if field == "nanoseconds":
+        if field in ("nanoseconds", "same_as"):
             return None
         return self._evidence_of if field == "evidence" else list(self._words).__getitem__
 
@@ -99,6 +101,7 @@ class Conclusions:
             MISSING,
             words[None],
             words[None],
+            MISSING,
         )
         for place, values in enumerate(plainly):
             numbers[:, place] = values
@@ -122,7 +125,18 @@ class Conclusions:
             finding.nanoseconds,
             words[finding.clock],
             words[finding.device],
+            MISSING,
         )
+
+    def add(self, missed: dict[int, str], places: Places) -> None:
+        """Add what other places show: to the evidence of rows, and which row is the first of the same WebSocket."""
+        table = self.numbers.reshape(-1, len(FOUND))
+        evidence = FOUND.index("evidence")
+        for row, text in missed.items():
+            self._evidence.append(f"{self._evidence_of(int(table[row, evidence]))}; {text}")
+            table[row, evidence] = len(self._evidence) - 1
+        if places.same_as:
+            table[list(places.same_as), FOUND.index("same_as")] = list(places.same_as.values())
 
     def _evidence_of(self, number: int) -> str:
         """The evidence, by its number."""
@@ -137,11 +151,25 @@ class Conclusions:
         return f"the {'client' if by_client else 'server'} sent {what}{text} ({where}) and was answered"
 
 
-def conclude(gathered: Gathered, files: Sequence[str]) -> Conclusions:
-    """The findings of all connections. files: names, by index."""
+def places_in(gathered: Gathered) -> Places:
+    """Which rows are one WebSocket seen at several places."""
+    return places_of(_columns(_table(gathered)))
+
+
+def _table(gathered: Gathered) -> Numbers:
+    """The facts of all connections, a row each."""
     width = len(Facts._fields)
-    table = np.frombuffer(gathered.numbers, np.int64).reshape(-1, len(FIELDS))[: gathered.count, :width]
-    columns = {name: table[:, place] for place, name in enumerate(Facts._fields)}
+    return np.frombuffer(gathered.numbers, np.int64).reshape(-1, len(FIELDS))[: gathered.count, :width]
+
+
+def _columns(table: Numbers) -> dict[str, Numbers]:
+    return {name: table[:, place] for place, name in enumerate(Facts._fields)}
+
+
+def conclude(gathered: Gathered, files: Sequence[str], places: Places) -> Conclusions:
+    """The findings of all connections. files: names, by index."""
+    table = _table(gathered)
+    columns = _columns(table)
     scene = Scene(
         [text or "" for text in gathered.texts.values],
         [_service(key) for key in gathered.services],
@@ -149,17 +177,22 @@ def conclude(gathered: Gathered, files: Sequence[str]) -> Conclusions:
         lambda row: Facts(*table[row].tolist()),
         gathered.details,
         _catalog_text,
+        places=places,
     )
     plain = _plain(columns, scene)
     conclusions = Conclusions(gathered, scene)
-    conclusions.take(columns, plain, _findings(columns, scene, plain))
+    findings, missed = _findings(columns, scene, plain)
+    conclusions.take(columns, plain, findings)
+    conclusions.add(missed, places)
     return conclusions
 
 
-def _findings(columns: dict[str, Numbers], scene: Scene, plain: Numbers) -> dict[int, Finding]:
-    """The findings of all connections but those that ended as they should, by row."""
+def _findings(
+    columns: dict[str, Numbers], scene: Scene, plain: Numbers
+) -> tuple[dict[int, Finding], dict[int, str]]:
+    """The findings of all connections but those that ended as they should, by row; and of those whose Close another
+    place lacks what that adds to the evidence."""
     closer = _closers(columns)
-    scene.partner_of = legs_of(columns).tolist()
     cases = {row: Case(row, scene.facts(row), scene) for row in np.flatnonzero(~plain).tolist()}
     scene.expiries = _expiries(columns, scene, cases)
     findings: dict[int, Finding] = {}
@@ -169,7 +202,11 @@ def _findings(columns: dict[str, Numbers], scene: Scene, plain: Numbers) -> dict
     for row in np.flatnonzero(together & plain).tolist():
         cases[row] = Case(row, scene.facts(row), scene)
     _apply((*SHARED, _too_little, *REST), {row: case for row, case in cases.items() if row not in findings}, findings)
-    return findings
+    missed = {}
+    for case in cases.values():
+        for each in elsewhere.missed_closes(case):
+            missed[each.there] = elsewhere.not_delivered(each, case)
+    return findings, missed
 
 
 def _apply(causes: Iterable[Cause], cases: dict[int, Case], findings: dict[int, Finding]) -> None:
@@ -213,23 +250,37 @@ def _share(scene: Scene, columns: dict[str, Numbers], closer: Numbers, findings:
     free[list(findings)] = False
     free &= (columns["opened"] != NO_TIME) & (columns["opening"] == HANDSHAKE)
     by_client = (closer == CLIENT) & (columns["client_code"] != NO_CLOSE)
-    alone = np.array(scene.partner_of) < 0
+    places = scene.places
+    assert places is not None
     passed_on = np.zeros(len(free), bool)
     code: Numbers = np.where(closer == CLIENT, columns["client_code"], columns["server_code"])
     silent = code == NO_CLOSE
-    for row in np.flatnonzero(free & ~alone & silent).tolist():
+    for row in np.flatnonzero(free & ((places.front_of >= 0) | (places.back_of >= 0)) & silent).tolist():
         passed_on[row] = common.other_leg(Case(row, scene.facts(row), scene)) is not None
-    scene.timers, timer_of = timers_of(columns, closer, free & ~by_client & ~passed_on)
-    scene.events, event_of = events_of(columns, closer, _stoppable(columns, findings))
+    eligible, stoppable = free & ~by_client & ~passed_on, _stoppable(columns, findings)
+    once = np.flatnonzero(places.copy_of < 0)
+    seen = columns if len(once) == len(free) else {name: column[once] for name, column in columns.items()}
+    scene.timers, timer_of = timers_of(seen, closer[once], eligible[once])
+    scene.events, event_of = events_of(seen, closer[once], stoppable[once])
     for number in range(len(scene.events)):  # one moment, and yet each at the same reading of a clock
         rows = event_of == number
         if int(np.count_nonzero(timer_of[rows] >= 0)) * 2 > int(np.count_nonzero(rows)):
             event_of[rows] = -1
         else:
             timer_of[rows] = -1
-    scene.timer_of, scene.event_of = timer_of.tolist(), event_of.tolist()
-    services, counts = np.unique(columns["service"][columns["opened"] != NO_TIME], return_counts=True)
+    scene.timer_of = _at_all_points(timer_of, places, once, eligible).tolist()
+    scene.event_of = _at_all_points(event_of, places, once, stoppable).tolist()
+    services, counts = np.unique(seen["service"][seen["opened"] != NO_TIME], return_counts=True)
     scene.opened = dict(zip(services.tolist(), counts.tolist(), strict=True))
+
+
+def _at_all_points(member: Numbers, places: Places, once: Numbers, eligible: Numbers) -> Numbers:
+    """What a connection is a member of, for its rows at other points too. member: of the rows `once`."""
+    everywhere = np.full(len(places.copy_of), -1, np.int32)
+    everywhere[once] = member
+    copies = np.flatnonzero((places.copy_of >= 0) & eligible)
+    everywhere[copies] = everywhere[places.copy_of[copies]]
+    return everywhere
 
 
 def _stoppable(columns: dict[str, Numbers], findings: dict[int, Finding]) -> Numbers:
@@ -246,8 +297,9 @@ def _expiries(columns: dict[str, Numbers], scene: Scene, cases: dict[int, Case])
     for row, case in cases.items():
         silence = transport.fatal_silence(case)
         if silence:
-            fatal.setdefault(case.facts.service, []).append(silence)
             cut[row] = True
+            if scene.places is None or scene.places.copy_of[row] < 0:
+                fatal.setdefault(case.facts.service, []).append(silence)
     found = {}
     for service, silences in fatal.items():
         lived = columns["survived"][(columns["service"] == service) & ~cut]

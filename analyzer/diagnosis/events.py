@@ -1,4 +1,4 @@
-"""Finds what connections had in common at their end: one moment (a server that stopped), one other leg (a proxy)."""
+"""Finds what connections had in common at their end: one moment, when a server stopped."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ import numpy as np
 
 from analyzer.diagnosis.facts import SERVER
 from analyzer.diagnosis.timers import SECOND
-from analyzer.records import MISSING, NO_TIME
+from analyzer.records import NO_TIME
 
 Numbers = Any  # numpy arrays of int64
 
@@ -77,19 +77,3 @@ def _event(rows: Numbers, columns: dict[str, Numbers]) -> Event | None:
     if survivors > len(rows) or len(rows) < FEWEST:
         return None
     return Event(service, code, len(rows), begin, end, survivors)
-
-
-def legs_of(columns: dict[str, Numbers]) -> Numbers:
-    """For every row the row that is the other leg of the same WebSocket at a proxy, -1 without one.
-
-    A proxy hands the Sec-WebSocket-Key on, so both legs carry the same one, to different services.
-    """
-    partner = np.full(len(columns["key"]), -1, np.int64)
-    rows = np.flatnonzero(columns["key"] != MISSING)
-    rows = rows[np.lexsort((columns["start"][rows], columns["key"][rows]))]
-    key, service = columns["key"][rows], columns["service"][rows]
-    equal = np.concatenate(([False], key[1:] == key[:-1], [False, False]))
-    pairs = np.flatnonzero(equal[1:-1] & ~equal[:-2] & ~equal[2:])[: len(rows)]
-    pairs = pairs[service[pairs] != service[np.minimum(pairs + 1, len(rows) - 1)]]
-    partner[rows[pairs]], partner[rows[pairs + 1]] = rows[pairs + 1], rows[pairs]
-    return partner

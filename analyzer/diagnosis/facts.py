@@ -34,7 +34,9 @@ class Facts(NamedTuple):
 
     ending: the first event of the end; client_ping, server_ping: oldest Ping of that side unanswered then. key: a
     number for the Sec-WebSocket-Key, equal on both legs of a proxy. survived: the longest silence that
-    another packet ended. Everything else as in the table.
+    another packet ended. point: of capture; initial: the client's initial sequence number; asked: time of the whole
+    request; forwarded, forwarded_port: the client that a proxy names, as client_host and client_port; path_hash: a
+    number for the path, equal for equal ones. Everything else as in the table.
     """
 
     number: int
@@ -74,13 +76,23 @@ class Facts(NamedTuple):
     last_file: int
     key: int
     survived: int
+    point: int
+    client_port: int
+    http_stream: int
+    initial: int
+    asked: int
+    forwarded: int
+    forwarded_port: int
+    path_hash: int
+    client_saw: int
+    server_saw: int
 
 
 COLUMNS = (
-    *("client_port", "server_port", "http_stream", "duration", "client_exact", "server_exact", "complete"),
+    *("server_port", "duration", "client_exact", "server_exact", "complete"),
     *("client_frames", "server_frames", "client_bytes", "server_bytes", "client_wire_bytes", "server_wire_bytes"),
     *("largest_client_message", "largest_server_message", "client_pings", "server_pings", "unanswered_pings"),
-    *("ping_rtt_median", "sent_client_code", "sent_server_code", "client_saw", "server_saw", "close_latency", "clean"),
+    *("ping_rtt_median", "sent_client_code", "sent_server_code", "close_latency", "clean"),
     *("retransmissions", "lost_bytes", "resyncs", "violations", "first_file"),
 )
 """Numbers that the table has beside the Facts, named as its columns; sent_client_code: MISSING without a code."""

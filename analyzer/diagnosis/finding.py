@@ -8,13 +8,20 @@ from typing import NamedTuple
 
 from analyzer.diagnosis.events import Event
 from analyzer.diagnosis.facts import BOTH, CLIENT, DROPPED, NOBODY, SERVER, SIDE_NAMES, Details, Facts, Tail
+from analyzer.diagnosis.places import Places
 from analyzer.diagnosis.timers import SECOND, Timer
-from analyzer.records import MISSING
+from analyzer.records import MISSING, NO_TIME
+
+ENDS = ("nothing", "FIN", "RST", "END_STREAM", "RST_STREAM", "GOAWAY")
+"""How a transport ends, by END_CAPTURE, END_FIN, ..."""
+SAME_MOMENT = SECOND
+"""Legs of a proxy that end within this time, each by the proxy, end for one reason."""
 
 
 class Finding(NamedTuple):
     """A cause with its basis and evidence. agent: who made the end happen, None where that can't be told;
-    nanoseconds: of the timer in play, by its clock; device: whose default it is."""
+    nanoseconds: of the timer in play, by its clock; device: whose default it is. same_as: the first row of the same
+    WebSocket, if it was seen at several places and this is not the first."""
 
     cause: str
     basis: str
@@ -23,6 +30,7 @@ class Finding(NamedTuple):
     nanoseconds: int = MISSING
     clock: str | None = None
     device: str | None = None
+    same_as: int = MISSING
 
 
 class Expiry(NamedTuple):
@@ -36,7 +44,7 @@ class Expiry(NamedTuple):
 
 @dataclass
 class Scene:
-    """What is known of all connections together. The lists `timer_of`, `event_of` and `partner_of` are by row."""
+    """What is known of all connections together. The lists `timer_of` and `event_of` are by row."""
 
     texts: Sequence[str]
     services: Sequence[str]
@@ -50,7 +58,7 @@ class Scene:
     timer_of: Sequence[int] = ()
     events: Sequence[Event] = ()
     event_of: Sequence[int] = ()
-    partner_of: Sequence[int] = ()
+    places: Places | None = None
 
 
 class Case:
@@ -94,15 +102,40 @@ class Case:
         """The first Close: who, code, reason, packet."""
         facts = self.facts
         if self.code == -1:
-            how = "RST" if facts.end_how == 2 else "FIN"
-            who = SIDE_NAMES[facts.end_by] if facts.end_by else "a side"
-            return f"{how} by the {who}, no Close ({self.packet(facts.last_packet)} is the last)"
+            return self._end_text
         client = self.closer == CLIENT
         packet, file = (facts.client_packet, facts.client_file) if client else (facts.server_packet, facts.server_file)
         code = "an empty Close" if self.code == 0 else f"Close {self.code}" if self.code > 0 else "a Close"
         reason = f' "{self.reason}"' if self.reason else ""
         who = "both sides closed at once, the" if facts.initiator == BOTH else "the"
         return f"{who} {SIDE_NAMES[self.closer]} sent {code}{reason} ({self.packet(packet, file)})"
+
+    @property
+    def _end_text(self) -> str:
+        facts = self.facts
+        last = f"({self.packet(facts.last_packet)} is the last)"
+        if not facts.end_by:
+            return f"no end in the capture {last}"
+        how = ENDS[facts.end_how]
+        if facts.http_stream != MISSING:
+            return f"{how} by the {SIDE_NAMES[facts.end_by]} on stream {facts.http_stream}, no Close"
+        return f"{how} by the {SIDE_NAMES[facts.end_by]}, no Close {last}"
+
+    def leg(self, side: int) -> Case | None:
+        """The next leg at a proxy, on the side of the client or of the server."""
+        places = self.scene.places
+        if places is None or side == NOBODY:
+            return None
+        row = int((places.front_of if side == CLIENT else places.back_of)[self.row])
+        return None if row < 0 else Case(row, self.scene.facts(row), self.scene)
+
+    @property
+    def between_legs(self) -> bool:
+        """A proxy ended both its legs at once: on the front one it is the server, on the back one the client."""
+        leg = self.leg(self.closer)
+        if leg is None or NO_TIME in (leg.facts.ending, self.facts.ending):
+            return False
+        return leg.closer == other(self.closer) and abs(leg.facts.ending - self.facts.ending) < SAME_MOMENT
 
 
 Cause = Callable[[Case], Finding | None]

@@ -5,6 +5,7 @@ from __future__ import annotations
 from array import array
 from typing import TYPE_CHECKING, Any
 
+from analyzer.diagnosis.addresses import forwarded_source
 from analyzer.diagnosis.facts import (
     CLEAN,
     COLUMNS,
@@ -143,6 +144,17 @@ class Gathered:
         numbers[at + 34] = flow.last_file
         numbers[at + 35] = MISSING if connection.key is None else hash(connection.key)
         numbers[at + 36] = max(flow.survived, flow.silence)
+        numbers[at + 37] = flow.point
+        numbers[at + 38] = outcome.client_port
+        numbers[at + 39] = connection.http_stream
+        numbers[at + 40] = initial_of(connection.client.half)
+        numbers[at + 41] = connection.recognised
+        numbers[at + 42] = numbers[at + 43] = MISSING
+        if connection.forwarded_for is not None and (source := forwarded_source(connection.forwarded_for)):
+            numbers[at + 42], numbers[at + 43] = self.hosts[source[:3]], source[3]
+        numbers[at + 44] = MISSING if connection.path is None else hash(connection.path)
+        numbers[at + 45] = outcome.client_saw
+        numbers[at + 46] = outcome.server_saw
 
     def _columns(self, outcome: Outcome, at: cython.Py_ssize_t) -> None:
         """The fields of facts.COLUMNS, in order."""
@@ -150,36 +162,32 @@ class Gathered:
         client: Side = outcome.client
         server: Side = outcome.server
         numbers: cython.longlong[::1] = self.room
-        numbers[at] = outcome.client_port
-        numbers[at + 1] = outcome.server_port
-        numbers[at + 2] = connection.http_stream
-        numbers[at + 3] = outcome.duration
-        numbers[at + 4] = outcome.client_exact
-        numbers[at + 5] = outcome.server_exact
-        numbers[at + 6] = outcome.complete
-        numbers[at + 7] = client.frames
-        numbers[at + 8] = server.frames
-        numbers[at + 9] = client.bytes
-        numbers[at + 10] = server.bytes
-        numbers[at + 11] = client.wire_bytes
-        numbers[at + 12] = server.wire_bytes
-        numbers[at + 13] = client.largest
-        numbers[at + 14] = server.largest
-        numbers[at + 15] = client.pings
-        numbers[at + 16] = server.pings
-        numbers[at + 17] = outcome.unanswered_pings
-        numbers[at + 18] = outcome.ping_rtt_median
-        numbers[at + 19] = outcome.client_code
-        numbers[at + 20] = outcome.server_code
-        numbers[at + 21] = outcome.client_saw
-        numbers[at + 22] = outcome.server_saw
-        numbers[at + 23] = outcome.close_latency
-        numbers[at + 24] = outcome.clean
-        numbers[at + 25] = outcome.retransmissions
-        numbers[at + 26] = outcome.lost_bytes
-        numbers[at + 27] = outcome.resyncs
-        numbers[at + 28] = connection.violations
-        numbers[at + 29] = outcome.flow.first_file
+        numbers[at] = outcome.server_port
+        numbers[at + 1] = outcome.duration
+        numbers[at + 2] = outcome.client_exact
+        numbers[at + 3] = outcome.server_exact
+        numbers[at + 4] = outcome.complete
+        numbers[at + 5] = client.frames
+        numbers[at + 6] = server.frames
+        numbers[at + 7] = client.bytes
+        numbers[at + 8] = server.bytes
+        numbers[at + 9] = client.wire_bytes
+        numbers[at + 10] = server.wire_bytes
+        numbers[at + 11] = client.largest
+        numbers[at + 12] = server.largest
+        numbers[at + 13] = client.pings
+        numbers[at + 14] = server.pings
+        numbers[at + 15] = outcome.unanswered_pings
+        numbers[at + 16] = outcome.ping_rtt_median
+        numbers[at + 17] = outcome.client_code
+        numbers[at + 18] = outcome.server_code
+        numbers[at + 19] = outcome.close_latency
+        numbers[at + 20] = outcome.clean
+        numbers[at + 21] = outcome.retransmissions
+        numbers[at + 22] = outcome.lost_bytes
+        numbers[at + 23] = outcome.resyncs
+        numbers[at + 24] = connection.violations
+        numbers[at + 25] = outcome.flow.first_file
 
     def _words(self, outcome: Outcome, at: cython.Py_ssize_t) -> None:
         """The fields of facts.WORDS, in order."""
@@ -213,6 +221,11 @@ def code_of(close: Close | None) -> cython.longlong:
     if close.size == 0 or close.size == 1:
         return 0
     return close.code if close.code >= 0 else MISSING
+
+
+def initial_of(half: Half | None) -> cython.longlong:
+    """The initial sequence number, MISSING if its SYN was not captured."""
+    return MISSING if half is None or not half.syn else half.initial
 
 
 def details(connection: Connection) -> Details:

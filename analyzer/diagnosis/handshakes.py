@@ -57,10 +57,9 @@ def unanswered(case: Case) -> Finding | None:
     if ender == SERVER:
         cause = "handshake reset" if facts.end_how == END_RST else "handshake closed"
         return Finding(cause, OBSERVED, "server", evidence)
-    front = case.scene.partner_of[case.row]
-    if front >= 0 and case.scene.facts(front).status == 504:
-        number = case.scene.facts(front).number
-        evidence += f"; the proxy then answered 504 on connection {number}, its other leg"
+    front = case.leg(CLIENT)
+    if front is not None and front.facts.status == 504:
+        evidence += f"; the proxy then answered 504 on connection {front.facts.number}, its other leg"
         return Finding("handshake timeout", OBSERVED, "proxy", evidence, waited, HANDSHAKE_CLOCK)
     return Finding("handshake timeout", INFERRED, "client", evidence, waited, HANDSHAKE_CLOCK)
 

@@ -31,6 +31,11 @@ TIMERS_MOST = 8
 """Timers of one service, side and code that are looked for."""
 EARLY = 3 * SECOND // 10  # nginx moves its timers lazily
 DOUBT = 0.7  # of two clocks whose deviations differ less than this neither is the steadier one
+JITTER = 0.23
+"""A lifetime spread by 10 % to either side: the longest is so much longer than the shortest."""
+FEWEST_JITTERED = 12
+"""Of ends that come at any time at most 8 % have ages within one JITTER, of ages that scatter by 10 % some 75 %."""
+SHORTEST_LOOSE = 10 * EARLY
 JOB_IDLE = SECOND // 20
 """A side that closes so soon after its last message, always after as many messages, has finished its work."""
 
@@ -40,7 +45,8 @@ Numbers = Any  # numpy arrays of int64; numpy's own types say no more here
 @dataclass(frozen=True)
 class Timer:
     """One timer. nanoseconds: its value; spread: of the readings, largest less smallest; moments: at which it fired;
-    closer: the side that ended the connections; loose: the readings lie farther apart than a precise timer's."""
+    closer: the side that ended the connections; loose: the readings lie farther apart than a precise timer's; rival:
+    another clock that fits as well and means another timer (idle, lifetime), -1 if none does."""
 
     clock: int
     nanoseconds: int
@@ -49,6 +55,7 @@ class Timer:
     moments: int
     closer: int
     loose: bool
+    rival: int = -1
 
     @property
     def seconds(self) -> float:
@@ -97,9 +104,10 @@ def _timers_in(
             candidates = [_densest(rows, clock, clocks, columns, total, loose) for clock in range(len(CLOCKS))]
             fitting = [each for each in candidates if each is not None and _plausible(each, columns, clocks)]
             if fitting:
-                best = _steadiest(fitting)
+                best = _with_rival(_steadiest(fitting), clocks)
                 break
-        if best is None:
+        best = best or _jittered(rows, clocks, columns)
+        if best is None or not _plausible(best, columns, clocks):
             return
         timer, fired, _ = best
         yield replace(timer, closer=closer), fired
@@ -117,12 +125,48 @@ def _steadiest(candidates: list[Candidate]) -> Candidate:
     return next(each for each in good if DOUBT * each[2] <= least or each[2] == least)
 
 
+def _with_rival(candidate: Candidate, clocks: Numbers) -> Candidate:
+    """The same, with the clock that means another timer if the same connections fit it as well."""
+    timer, fired, deviation = candidate
+    rival = 0 if timer.clock == LIFETIME else LIFETIME
+    read = clocks[rival][fired]
+    if int(np.ptp(read)) <= max(int(width_of(timer.nanoseconds)), timer.spread):
+        timer = replace(timer, rival=rival)
+    return timer, fired, deviation
+
+
+def _jittered(rows: Numbers, clocks: Numbers, columns: dict[str, Numbers]) -> Candidate | None:
+    """A lifetime that is spread on purpose, by JITTER at the most: nearly all end in that span, the silences before
+    do not, and no side had just spoken. Of ends that come at any time a fraction would: not even twelve by chance."""
+    if len(rows) < FEWEST_JITTERED:
+        return None
+    fired = _within_jitter(rows, clocks[LIFETIME])
+    if len(fired) < max(FEWEST_JITTERED, 0.95 * len(rows)) or len(_within_jitter(fired, clocks[0])) > 0.6 * len(fired):
+        return None
+    talks = float(np.mean(clocks[0][fired] <= JOB_IDLE))
+    moments = _moments(columns["ending"][fired], SECOND)
+    if talks > 0.5 or moments < FEWEST_JITTERED:
+        return None
+    read = clocks[LIFETIME][fired]
+    value, spread = int(np.median(read)), int(read.max() - read.min())
+    return Timer(LIFETIME, value, len(fired), spread, moments, NOBODY, True), fired, float(np.std(read))
+
+
+def _within_jitter(rows: Numbers, clock: Numbers) -> Numbers:
+    """Those of the rows, as many as can be, whose readings lie within one JITTER."""
+    rows = rows[np.argsort(clock[rows], kind="stable")]
+    values = clock[rows]
+    stops = np.searchsorted(values, values + (values * JITTER).astype(np.int64), "right")
+    first = int(np.argmax(stops - np.arange(len(values))))
+    return rows[first : int(stops[first])]
+
+
 def _densest(
     rows: Numbers, clock: int, clocks: Numbers, columns: dict[str, Numbers], total: int, loose: bool
 ) -> Candidate | None:
     """The most readings of one clock that lie together, if they are too many for chance; with their deviation."""
     values = clocks[clock][rows]
-    usable = values >= SHORTEST
+    usable = values >= (SHORTEST_LOOSE if loose else SHORTEST)
     if int(np.count_nonzero(usable)) < FEWEST:
         return None
     rows, values = rows[usable], values[usable]
@@ -134,9 +178,10 @@ def _densest(
     last = int(stops[first])
     middle = int(np.median(values[first:last]))
     evenly = total * int(width[first]) / max(int(values[-1] - values[0]), middle)
-    expected = max(float(around[first]), evenly)
+    expected = max(float(around[first]), _beside(values, first, int(width[first])), evenly)
     moments = _moments(columns["ending"][rows[first:last]], int(width[first]))
-    if moments < max(FEWEST, CROWD * expected) or len(values) * _chance(moments, expected) > CHANCE:
+    tried = 2 * len(CLOCKS) * len(values)
+    if moments < max(FEWEST, CROWD * expected) or tried * _chance(moments - 1, expected) > CHANCE:
         return None
     deviation = float(np.std(values[first:last]))
     if not loose:  # those that fired early, as nginx does
@@ -154,13 +199,20 @@ def _crowds(values: Numbers, width: Numbers) -> tuple[Numbers, Numbers]:
     return stops, (end - begin - (stops - np.arange(len(values)))) / (2 * NEIGHBOURS)
 
 
+def _beside(values: Numbers, first: int, width: int) -> float:
+    """How many one window holds to the right of that which begins at the first value: where lives are short all lie at
+    the beginning of the clock, and left of them is nothing."""
+    begin = int(values[first]) + width
+    return float(np.searchsorted(values, begin + 2 * width, "right") - np.searchsorted(values, begin, "right")) / 2
+
+
 def _moments(times: Numbers, apart: int) -> int:
     """How many moments there are that lie so far apart."""
     return 1 + int(np.count_nonzero(np.diff(np.sort(times)) > min(apart, SECOND // 20) // 5))
 
 
 def _chance(count: int, expected: float) -> float:
-    """How likely so many or more are where `expected` are (Poisson)."""
+    """How likely so many or more are where `expected` are (Poisson). A window that begins at a value has that one."""
     term = total = exp(-min(expected, 700.0))
     for each in range(1, count):
         term *= expected / each
@@ -179,5 +231,5 @@ def _plausible(candidate: Candidate, columns: dict[str, Numbers], clocks: Number
         return True
     service = columns["service"] == columns["service"][fired[0]]
     lived = np.where(columns["opened"] != NO_TIME, columns["end"] - np.maximum(columns["opened"], 0), 0)
-    limit = timer.nanoseconds + max(EARLY, timer.nanoseconds // 20)
+    limit = int(clocks[LIFETIME][fired].max()) + max(EARLY, timer.nanoseconds // 20)
     return int(np.count_nonzero(service & (lived > limit))) <= 0.1 * timer.count

@@ -6,7 +6,7 @@ from analyzer.diagnosis.facts import CLIENT, CLOSING, NO_CLOSE, OPEN, SERVER, SI
 from analyzer.diagnosis.finding import Case, Expiry, Finding, other, seconds
 from analyzer.diagnosis.timers import SECOND
 from analyzer.diagnosis.vocabulary import IDLE, INFERRED, OBSERVED
-from analyzer.records import END_FIN, END_RST, NO_TIME
+from analyzer.records import END_FIN, END_GOAWAY, END_RST, END_STREAM, END_STREAM_RESET, NO_TIME
 
 REPEATS = 3
 """Repeats or probes without an answer that say the other side is gone; fewer may be a burst of loss."""
@@ -144,28 +144,39 @@ def middlebox_reset(case: Case) -> Finding | None:
 
 
 def reset(case: Case) -> Finding | None:
-    """A side reset the connection, without a Close before."""
+    """A side reset the connection, or its stream, without a Close before."""
     facts = case.facts
-    if facts.end_how != END_RST or not facts.end_by or case.code != NO_CLOSE:
+    if facts.end_how not in (END_RST, END_STREAM_RESET) or not facts.end_by or case.code != NO_CLOSE:
         return None
     tail = case.tail(facts.end_by)
     side = SIDE_NAMES[facts.end_by]
+    if facts.end_how == END_STREAM_RESET:
+        return _by_proxy(case, Finding("reset", OBSERVED, side, case.close_text))
     packet = facts.last_packet if tail is None or not tail.reset_packet else tail.reset_packet
     evidence = f"RST by the {side} ({case.packet(packet)}), no Close before"
     if tail is not None and tail.reset_silent > 0:
         evidence += f"; {tail.reset_silent} bytes sent to it were not acknowledged"
     if tail is not None and tail.reset_time_to_live >= 0:
         evidence += f"; its TTL {tail.reset_time_to_live} is the {side}'s own"
-    return Finding("reset", OBSERVED, side, evidence)
+    return _by_proxy(case, Finding("reset", OBSERVED, side, evidence))
 
 
 def dropped(case: Case) -> Finding | None:
-    """A side ended TCP without a Close, and nothing says why."""
+    """A side ended TCP, or its stream, without a Close, and nothing says why."""
     facts = case.facts
-    if case.code != NO_CLOSE or facts.end_how != END_FIN or not facts.end_by:
+    if case.code != NO_CLOSE or facts.end_how not in (END_FIN, END_STREAM, END_GOAWAY) or not facts.end_by:
         return None
     evidence = f"{case.close_text}; {seconds(max(facts.idle, 0))} after the last frame"
-    return Finding("dropped", OBSERVED, SIDE_NAMES[facts.end_by], evidence)
+    return _by_proxy(case, Finding("dropped", OBSERVED, SIDE_NAMES[facts.end_by], evidence))
+
+
+def _by_proxy(case: Case, finding: Finding) -> Finding:
+    """The same, where the other leg shows that it was a proxy between both that ended it."""
+    leg = case.leg(case.closer) if case.between_legs else None
+    if leg is None:
+        return finding
+    text = f"{finding.evidence}; the proxy ended its other leg (connection {leg.facts.number}) too"
+    return finding._replace(agent="proxy", evidence=text)
 
 
 def capture_ended(case: Case) -> Finding | None:

@@ -14,6 +14,8 @@ from analyzer.outputs.words import Line
 MOST = 4
 UNATTRIBUTED = ("middlebox reset", "peer vanished", "idle expiry", "server shutdown", "server stopped")
 ORDINARY = ("clean close", "client navigation", "capture ended")
+FIRST = ("close lost",)
+"""Causes that are told before all others, however few connections they ended."""
 SINCE = {
     "idle": "after the last frame of either side",
     "client idle": "after the client's last frame",
@@ -28,6 +30,7 @@ _SAYS = {
     "lifetime timer": "a lifetime timer",
     "idle expiry": "a device on the way forgets idle connections",
     "heartbeat missed": "the application's heartbeat stayed away",
+    "close lost": "a Close was sent and never came",
 }
 
 
@@ -35,14 +38,14 @@ def lines(connections: pd.DataFrame) -> Iterator[Line]:
     """A line for each of the causes that ended most connections, ordinary ends aside; none if there is none."""
     if "cause" not in connections or connections["cause"].isna().all():
         return
-    unusual = connections[~connections["cause"].isin(ORDINARY) & connections["cause"].notna()]
+    connections, unusual = _once(connections)
     groups = unusual.groupby(["cause", "server_ip", "server_port"], observed=True, dropna=False).size()
     if groups.empty:
         return
     yield []
     yield [("What to know", "bold")]
     ranked = groups.sort_values(ascending=False, kind="stable")
-    ranking: list[tuple[Any, Any]] = list(ranked.items())
+    ranking: list[tuple[Any, Any]] = sorted(ranked.items(), key=lambda item: item[0][0] not in FIRST)
     for key, number in ranking[:MOST]:
         rows = unusual[
             (unusual["cause"] == key[0]) & (unusual["server_ip"] == key[1]) & (unusual["server_port"] == key[2])
@@ -50,8 +53,21 @@ def lines(connections: pd.DataFrame) -> Iterator[Line]:
         yield [("  " + _sentence(key, int(number), rows, connections), "")]
         yield [(f"      #{rows.index[0]}: {visible(str(rows['evidence'].iloc[0]))}", "dim")]
     if len(ranked) > MOST:
-        rest = int(ranked.iloc[MOST:].sum())
+        rest = sum(int(number) for _, number in ranking[MOST:])
         yield [(f"  and {words.counted(rest, 'connection')} of {len(ranked) - MOST} more kinds (column cause)", "dim")]
+
+
+def _once(connections: pd.DataFrame) -> tuple[pd.DataFrame, pd.DataFrame]:
+    """The connections that count: of one seen at several points the first; and those that ended unusually, of one seen
+    at several points the first of each cause."""
+    first = connections["same_as"].dropna()
+    copy, alike = pd.Series(False, connections.index), pd.Series(False, connections.index)
+    if len(first):
+        this, that = connections.loc[first.index], connections.loc[first.astype("int64")].set_index(first.index)
+        copy[first.index] = (this["server_ip"] == that["server_ip"]) & (this["server_port"] == that["server_port"])
+        alike[first.index] = this["cause"].astype("string") == that["cause"].astype("string")
+    unusual = ~connections["cause"].isin(ORDINARY) & connections["cause"].notna()
+    return connections[~copy], connections[unusual & ~(copy & alike)]
 
 
 def _sentence(key: Any, number: int, rows: pd.DataFrame, connections: pd.DataFrame) -> str:

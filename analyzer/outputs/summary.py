@@ -9,7 +9,7 @@ from typing import Any
 
 import pandas as pd
 
-from analyzer.outputs import findings, words
+from analyzer.outputs import findings, returns, words
 from analyzer.outputs.escaping import visible
 from analyzer.outputs.words import Line
 
@@ -38,6 +38,7 @@ def lines(result: Any, inputs: Sequence[str], again: str = "") -> list[Line]:
     return [
         *_head(connections, inputs),
         *findings.lines(connections),
+        *returns.lines(connections, result.reconnects),
         *_endings(connections),
         *_codes(connections),
         *_attention(connections, inputs, again),
@@ -69,6 +70,10 @@ def absence(result: Any, inputs: Sequence[str]) -> list[Line]:
 def _head(connections: pd.DataFrame, inputs: Sequence[str]) -> Iterator[Line]:
     number = words.counted(len(connections), "WebSocket connection")
     yield [(number, "bold"), (f" in {words.files(inputs)}", "")]
+    again = int(connections["same_as"].notna().sum())
+    if again:
+        number = words.counted(len(connections) - again, "WebSocket")
+        yield [(f"{number} in truth: some were seen at several places (column same_as)", "")]
     begin, end = connections["start"].min(), connections["end"].max()
     if not words.is_missing(begin) and not words.is_missing(end):
         yield [(f"{words.moment(begin)} to {words.moment(end)} UTC, {words.elapsed(end - begin)}", "dim")]

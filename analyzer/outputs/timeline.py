@@ -24,6 +24,7 @@ def lines(connection: Any, number: int, limit: int | None) -> list[Line]:
     row, closes = connection.row, connection.closes
     return [
         *_head(row, number),
+        *_elsewhere(connection.elsewhere),
         [],
         *_events(connection.timeline(), limit),
         [],
@@ -51,6 +52,12 @@ def _head(row: pd.Series[Any], number: int) -> Iterator[Line]:
             yield [(f"  {side} sent {counts}{exact}", "dim")]
     if not words.is_missing(row["lost_bytes"]) and row["lost_bytes"]:
         yield [(f"  {words.counted(int(row['lost_bytes']), 'byte')} were sent but never captured", "yellow")]
+
+
+def _elsewhere(rows: pd.DataFrame) -> Iterator[Line]:
+    for number, row in rows.iterrows():
+        ends = " -> ".join(words.endpoint(row[f"{side}_ip"], row[f"{side}_port"]) for side in ("client", "server"))
+        yield [(f"  the same WebSocket at another place: connection {number}  {ends}", "dim")]
 
 
 def _events(table: pd.DataFrame, limit: int | None) -> Iterator[Line]:

@@ -29,6 +29,7 @@ RULES = {
         Rule("H6", "4.1, 11.3.4", MUST, "offered subprotocols differ; the answer picks one of them, or none"),
         Rule("H7", "4.1, 9.1", MUST, "every extension of the answer was offered"),
         Rule("H8", "4.1", MUST, "the client sends nothing between its request and the answer"),
+        Rule("H9", "4.1", NOTE, "a browser opens one connection to a server at a time"),
         Rule("H10", "4.1, 4.2.2", MUST, "no 101 for a request that breaks a rule; no empty Sec-WebSocket-Protocol"),
         Rule("F1", "5.1", MUST, "frames of the client are masked, those of the server are not"),
         Rule("F2", "5.2, RFC 7692 6", MUST, "reserved bits are 0, but for RSV1 where a compressed message begins"),
@@ -45,8 +46,11 @@ RULES = {
         Rule("C5", "5.5.1, 7.1.1", MUST, "after both Closes the server closes the TCP connection at once"),
         Rule("C6", "5.5", MUST, "a close reason has at most 123 bytes"),
         Rule("P1", "5.5.2", MUST, "a Ping is answered by a Pong, unless a Close came first"),
+        Rule("R1", "7.2.3", SHOULD, "after an abnormal end clients wait a random time, after failed tries ever longer"),
         Rule("D1", "RFC 7692 7.1", MUST, "permessage-deflate parameters of the answer fit an offer"),
         Rule("D2", "RFC 7692 7.2", MUST, "compressed messages can be inflated, within the agreed context"),
         Rule("D3", "RFC 7692 7.1", MUST, "server_no_context_takeover and server_max_window_bits are echoed if offered"),
+        Rule("X1", "RFC 8441 3", MUST, "an extended CONNECT only after SETTINGS_ENABLE_CONNECT_PROTOCOL = 1"),
+        Rule("X2", "RFC 8441 4, 5", MUST, "over HTTP/2: CONNECT with scheme and path, answered 2xx; no Upgrade"),
     )
 }

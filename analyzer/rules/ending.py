@@ -6,6 +6,7 @@ from analyzer.records import NO_TIME, Close, Connection, Side
 from analyzer.rules.catalog import MUST
 
 SECOND = 1_000_000_000
+HALF_WRAP = 1 << 31
 ANSWER_DUE = SECOND
 """A Close or Ping not answered for so long was not answered: a round trip takes less."""
 SERVER_CLOSE_DUE = 2 * SECOND
@@ -26,8 +27,20 @@ def all_seen(side: Side) -> bool:
     return side.exact and not side.broken and half is not None and half.packets > 0 and not half.lost_bytes
 
 
+def acknowledged(sender: Side) -> int:
+    """How far the peer has acknowledged the side's bytes: behind its last one (negative), or all of them."""
+    half, receiver = sender.half, sender.peer.half
+    if not receiver.acknowledges or not half.known:
+        return -HALF_WRAP
+    behind: int = (receiver.acknowledgment - half.next) & (2 * HALF_WRAP - 1)
+    return behind if behind < HALF_WRAP else behind - 2 * HALF_WRAP
+
+
 def unanswered(close: Close, until: int) -> Finding | None:
-    """C3 of a Close without an answer. until: time to which one could have come, NO_TIME where that is not known."""
+    """C3 of a Close without an answer. until: time to which one could have come, NO_TIME where that is not known. One
+    that TCP did not acknowledge may never have come."""
+    if close.sender.half.offset + acknowledged(close.sender) < close.end:
+        return None
     if close.code in FAILING or NO_TIME in (until, close.time) or until - close.time < ANSWER_DUE:
         return None
     return "C3", MUST, "a Close in answer", f"none in {(until - close.time) / SECOND:.1f} s"
@@ -41,14 +54,16 @@ def server_closes(connection: Connection, later: Close, until: int) -> Finding |
 
 
 def pings(side: Side) -> tuple[int, Finding] | None:
-    """P1: what the side's peer owes; the time of the first Ping and the finding. Only while the peer goes on sending
-    is it known to be there."""
-    if not side.outstanding_pings or side.peer.last_frame == NO_TIME:
+    """P1: what the side's peer owes; the time of the first Ping and the finding. Only while the peer goes on sending,
+    before the first Close or the end, is it known to be there, and only what TCP acknowledged to have come."""
+    connection = side.connection
+    alive = connection.ending_last_server if side.is_client else connection.ending_last_client
+    if connection.ending == NO_TIME:
+        alive = side.peer.last_frame
+    if not side.outstanding_pings or alive == NO_TIME:
         return None
-    close = first_close(side.peer)
-    alive = side.peer.last_frame if close is None else min(close.time, side.peer.last_frame)
     times = [time for time, _ in side.outstanding_pings]
     due = [time for time in times if time != NO_TIME and time + ANSWER_DUE < alive]
-    if not due or NO_TIME in times:
+    if not due or NO_TIME in times or acknowledged(side) < 0:
         return None
     return due[0], ("P1", MUST, "a Pong", f"none to {len(due)} Pings in {(alive - due[0]) / SECOND:.1f} s")

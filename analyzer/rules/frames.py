@@ -74,6 +74,11 @@ def content(message: Message, inflated: bool) -> Iterator[Finding]:
         yield "F8", MUST, "text in UTF-8", f"other bytes in a message of {message.bytes} bytes"
 
 
+def distance(window_bits: int) -> Iterator[Finding]:
+    """D2 of a message that refers back farther than was agreed (RFC 7692 7.1.2)."""
+    yield "D2", MUST, f"references back of at most {1 << window_bits} bytes", "one that goes farther"
+
+
 def close_body(close: Close) -> Iterator[Finding]:
     """C1, C6, and F8 of the reason."""
     if close.size == 1:
@@ -97,8 +102,14 @@ def close_code(close: Close, from_client: bool) -> Iterator[Finding]:
         yield "C4", MUST, "a code from 1000 to 4999", str(close.code)
     elif not CloseCode(close.code).on_wire:
         yield "C4", SHOULD, "a code that is registered or for private use", str(close.code)
-    elif close.code == 1010 and not from_client:
+    elif close.code == 1010 and not from_client and not _echoes(close):
         yield "C4", NOTE, "1010 from a client only", "1010"
+
+
+def _echoes(close: Close) -> bool:
+    """It repeats the code of the other side's Close, as RFC 6455 5.5.1 wants."""
+    theirs = close.sender.peer.closes
+    return bool(theirs and theirs[0].code == close.code)
 
 
 def close_again(number: int) -> Iterator[Finding]:

@@ -55,6 +55,13 @@ def request_fields(
         found.append(("H2", MUST, "Upgrade: websocket", str(upgrade)))
     if "upgrade" not in (token.lower() for token in tokens(connection)):
         found.append(("H2", MUST, "Connection: Upgrade", str(connection)))
+    return (*found, *offer(version, subprotocols))
+
+
+@lru_cache(256)
+def offer(version: str | None, subprotocols: str | None) -> tuple[Finding, ...]:
+    """H4, H6 and H10 of a request."""
+    found: list[Finding] = []
     if version != "13":
         found.append(("H4", MUST, "Sec-WebSocket-Version: 13", str(version)))
     if subprotocols is not None:
@@ -94,6 +101,15 @@ def answer_fields(
         found.append(("H2", MUST, "Upgrade: websocket", str(upgrade)))
     if "upgrade" not in (token.lower() for token in tokens(connection)):
         found.append(("H2", MUST, "Connection: Upgrade", str(connection)))
+    return (*found, *choice(subprotocol, offered, agreed, extensions_offered))
+
+
+@lru_cache(256)
+def choice(
+    subprotocol: str | None, offered: str | None, agreed: str | None, extensions_offered: str | None
+) -> tuple[Finding, ...]:
+    """H6, H7, D1 and D3 of an answer that opens the WebSocket."""
+    found: list[Finding] = []
     if subprotocol is not None and subprotocol not in tokens(offered):
         expected = f"one of: {offered}" if offered else "no subprotocol, as none was offered"
         found.append(("H6", MUST, expected, subprotocol))

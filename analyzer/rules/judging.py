@@ -1,16 +1,18 @@
 """Holds handshakes, frames and endings against the rules, and tells the observer of each that was broken.
 
-The stages call it where a handshake is whole and where something is unusual. What can't be judged, because bytes or the handshake are missing, is not judged.
+The stages call it where a handshake is whole and where something is unusual. What can't be judged, because bytes or the
+handshake are missing, is not judged.
 """
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Iterable
 from typing import TYPE_CHECKING, Any
 
 from analyzer import limits
 from analyzer.records import NO_TIME, Close, Connection, Frame, Half, Judge, Message, Observer, Packet, Side, Violation
-from analyzer.rules import ending, frames, handshake
+from analyzer.rules import ending, frames, handshake, http2
 from analyzer.rules.catalog import MUST, NOTE, RULES
 from analyzer.upgrade.heads import ACCEPT, CONNECTION, EXTENSIONS, HOST, KEY, PROTOCOL, UPGRADE, VERSION
 
@@ -18,6 +20,8 @@ if TYPE_CHECKING:
     import cython
 
 DEFLATE = "permessage-deflate"
+EARLY_LOOK = 32  # bytes sent before the answer that are shown
+BROWSERS = "Mozilla/"  # how the User-Agent of every browser begins
 TOLD_BY = ("request", "syn")  # how the client was told where its frames' mask bits did not tell it
 
 
@@ -28,6 +32,7 @@ class Rules:
         self.packet = packet
         self.observer = observer
         self.frames = FrameJudge(self)
+        self.connecting: Counter[Any] = Counter()
         self.keys: dict[str, int] = {}  # the connection that used it; before its answer -1 - that
         self.asked: Any = None
         self.asked_findings: Any = ()
@@ -54,14 +59,64 @@ class Rules:
             findings += tuple(handshake.request_key(key))
         if findings:
             self.tell(connection.client, findings)
-        before: Any = self.keys.get(key)
+        known = _key_at(connection, key)
+        before: Any = self.keys.get(known)
         if before is None and key is not None:
             if len(self.keys) >= limits.KEYS_COMPARED:
                 self.keys.clear()
-            self.keys[key] = -1 - connection.number
+            self.keys[known] = -1 - connection.number
         elif before is not None and before >= 0:  # else a proxy hands it on, while its own client waits
             self.tell(connection.client, [("H3", NOTE, "a new key", f"{key}, as in connection {before}")])
-        connection.asked = (key, fields[VERSION], bool(findings) and _any_must(findings))
+        who: Any = None
+        if connection.origin is not None and (connection.user_agent or "").startswith(BROWSERS):
+            who = _browser(connection)
+            self._begin(connection, who)
+        connection.asked = (key, fields[VERSION], bool(findings) and _any_must(findings), who)
+
+    def _begin(self, connection: Connection, who: Any) -> None:
+        """H9: a browser begins to connect."""
+        if waiting := self.connecting[who]:
+            found = f"{waiting} more of this address and User-Agent wait for their answers"
+            self.tell(connection.client, [("H9", NOTE, "one connection being opened to a server at a time", found)])
+        self.connecting[who] += 1
+
+    def _answered(self, connection: Connection) -> Any:
+        """What its answer is judged by; no more is waited for it."""
+        asked: Any = connection.asked
+        connection.asked = None
+        if asked is not None and asked[3] is not None:
+            self.connecting[asked[3]] -= 1
+            if not self.connecting[asked[3]]:
+                del self.connecting[asked[3]]
+        return asked
+
+    def connect(self, connection: Connection, fields: http2.Fields, allowed: bool | None) -> None:
+        """A whole extended CONNECT (RFC 8441 4). allowed: the server's SETTINGS had said so, None where that is not
+        known."""
+        if connection.violations < 0:
+            connection.violations = 0
+        version = _text(fields, b"sec-websocket-version")
+        findings = (*http2.request(fields, allowed), *handshake.offer(version, connection.offered_subprotocols))
+        self.tell(connection.client, findings)
+        connection.asked = (None, version, _any_must(findings), None)
+
+    def accept(self, connection: Connection, fields: http2.Fields) -> None:
+        """A whole answer, final, to the CONNECT judged before."""
+        asked: Any = self._answered(connection)
+        if asked is None:
+            return
+        if connection.opening == "refused":
+            self.tell(connection.server, handshake.refusal(asked[1], _text(fields, b"sec-websocket-version")))
+            return
+        choice = (connection.offered_subprotocols, connection.extensions, connection.offered_extensions)
+        findings = (*http2.head(fields), *handshake.choice(connection.subprotocol, *choice))
+        if asked[2]:
+            findings += (("H10", MUST, "an HTTP error in answer to a request that breaks a rule", "2xx"),)
+        self.tell(connection.server, findings)
+
+    def interim(self, connection: Connection, status: int) -> None:
+        """An answer below 200 over HTTP/2."""
+        self.tell(connection.server, http2.interim(status))
 
     def request_findings(self, fields: Any) -> Any:
         """What is wrong with a request's fields, the key aside: for those of the request before it is known already."""
@@ -74,20 +129,23 @@ class Rules:
         self.asked_findings = handshake.request_fields(upgrade, connection, version, protocol)
         return self.asked_findings
 
-    def early(self, connection: Connection, sent: bytes) -> None:
-        """The client sent these bytes after its request and before the answer."""
-        if sent and not connection.server.half.lost_bytes:
-            found = sent.decode("utf-8", "backslashreplace")
+    def early(self, connection: Connection, sent: bytes, packet: cython.longlong, file: cython.int) -> None:
+        """The client sent these bytes, by that packet, after its request and before the answer; those of packets that
+        waited for their secrets may have come later."""
+        later: cython.bint = file == self.packet.file and packet >= self.packet.number
+        if sent and not later and not connection.server.half.lost_bytes:
+            found = sent[:EARLY_LOOK].decode("utf-8", "backslashreplace")
             self.tell(connection.client, [("H8", MUST, "nothing before the answer", found)])
 
     def answer(self, connection: Connection, fields: Any) -> None:
         """A whole answer, final, to the request judged before."""
-        if connection.asked is None:  # without the request nothing of the answer can be judged
+        asked: Any = self._answered(connection)
+        if asked is None:  # without the request nothing of the answer can be judged
             return
-        key, version, broken = connection.asked
-        connection.asked = None
-        if self.keys.get(key) == -1 - connection.number:
-            self.keys[key] = connection.number
+        key, version, broken, _ = asked
+        known = _key_at(connection, key)
+        if self.keys.get(known) == -1 - connection.number:
+            self.keys[known] = connection.number
         if connection.http_status != 101:
             self.tell(connection.server, handshake.refusal(version, fields[VERSION]))
             return
@@ -115,7 +173,8 @@ class Rules:
 
     def connection(self, connection: Connection) -> None:
         """Nothing more comes of the connection."""
-        connection.asked = None
+        if connection.asked is not None:
+            self._answered(connection)
         client: Side = connection.client
         server: Side = connection.server
         if connection.violations < 0 or _is_usual(client, server):
@@ -204,6 +263,10 @@ class FrameJudge(Judge):
         if not message.sender.weak_resyncs:
             self._rules.tell(message.sender, frames.content(message, inflated))
 
+    def distance(self, message: Message) -> None:
+        if not message.sender.weak_resyncs:
+            self._rules.tell(message.sender, frames.distance(message.sender.window_bits))
+
     def close(self, close: Close, number: int) -> None:
         if not close.sender.weak_resyncs:
             self._rules.tell(close.sender, frames.close_body(close))
@@ -229,6 +292,25 @@ def _is_usual(client: Side, server: Side) -> cython.bint:
     if half.fin_time == NO_TIME or first == NO_TIME:
         return half.fin_time == NO_TIME
     return half.fin_time - first < ending.SERVER_CLOSE_DUE
+
+
+def _browser(connection: Connection) -> Any:
+    """Who connects to whom, as far as it can be told, at which point of capture."""
+    flow = connection.flow
+    low, high = (flow.low_high, flow.low_low), (flow.high_high, flow.high_low)
+    ends = (low, high) if connection.client.half is flow.low else (high, low)
+    return flow.point, *ends, connection.user_agent
+
+
+def _key_at(connection: Connection, key: str | None) -> str:
+    """The key, and the point of capture: at another point it is seen again."""
+    point: cython.int = connection.flow.point
+    return f"{point} {key}" if point else key or ""
+
+
+def _text(fields: http2.Fields, name: bytes) -> str | None:
+    value = fields.get(name)
+    return None if value is None else value.decode("latin-1")
 
 
 def _any_must(findings: Iterable[frames.Finding]) -> bool:

@@ -6,7 +6,7 @@ from analyzer.upgrade.heads cimport FieldLines, look, status_of
 
 cdef int NOTHING, UPGRADE_ANSWER, TUNNEL_ANSWER
 cdef long long NO_LENGTH, IN_CHUNKS
-cdef Py_ssize_t FIRST_LOOK, EARLY_LOOK
+cdef Py_ssize_t FIRST_LOOK
 
 cdef class Openings:
     cdef public Packet packet

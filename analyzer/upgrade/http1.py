@@ -48,7 +48,6 @@ if TYPE_CHECKING:
 # what the client's bytes wait for
 NOTHING, UPGRADE_ANSWER, TUNNEL_ANSWER = 0, 1, 2
 
-EARLY_LOOK = 32  # bytes sent before the answer that are shown
 FIRST_LOOK = 256  # a request line longer than this is told from other text by its method alone
 NO_LENGTH, IN_CHUNKS = headers.UNTIL_CLOSE, headers.CHUNKED
 
@@ -330,7 +329,7 @@ class Opening(Exchange):
         """Bytes of the client came before the answer that opens its WebSocket."""
         held: Any = self.client.held
         if held and self.waiting == UPGRADE_ANSWER and self.openings.judge is not None:
-            self.openings.judge.early(self.connection, held[0][0][:EARLY_LOOK])
+            self.openings.judge.early(self.connection, held[0][0], held[0][2], held[0][3])
 
     def answers_head(self) -> cython.bint:
         """Is the next final answer one to a HEAD request?"""

@@ -32,6 +32,8 @@ from analyzer.upgrade.http2_frames import (
     PADDED,
     PUSH_PROMISE,
     RST_STREAM,
+    SETTINGS,
+    START,
     WITH_PRIORITY,
     Exchange,
     FrameWalk,
@@ -45,6 +47,8 @@ Fields = dict[bytes, bytes]
 
 UNKNOWN = b"?"  # the name and the value of what the capture does not tell
 ENTRY_SIZE = 34  # of such an entry in the dynamic table: 32 bytes beside its text (RFC 7541 4.1)
+ENABLE_CONNECT = b"\0\x08\0\0\0\x01"  # SETTINGS_ENABLE_CONNECT_PROTOCOL = 1 (RFC 8441 3)
+LOW_32 = (1 << 32) - 1
 LINGER = limits.LINGER_SECONDS * 1_000_000_000
 
 
@@ -67,7 +71,8 @@ class Http2(Exchange):
 
     concluded(connection): takes a row whose stream has been over for a while. exact: both directions begin with their
     first byte. streams: those of WebSockets, by number; closing: (time, stream) of those that are over, in order;
-    ended: the directions of which nothing more comes. last: the last stream that the server's GOAWAY lets live (RFC
+    ended: the directions of which nothing more comes; allowing: those that allow extended CONNECTs; lossy: those that
+    lost bytes. last: the last stream that the server's GOAWAY lets live (RFC
     9113 6.8). proxied: the source of a PROXY header.
     """
 
@@ -92,6 +97,8 @@ class Http2(Exchange):
         self.closing: deque[tuple[int, Stream]] = deque()
         self.last = LOW_31
         self.ended: set[FrameWalk] = set()
+        self.allowing: set[FrameWalk] = set()
+        self.lossy: set[FrameWalk] = set()
         flow.opening = self
 
     def part(self) -> None:
@@ -101,6 +108,8 @@ class Http2(Exchange):
         self.streams.clear()
         self.closing.clear()
         self.ended.clear()
+        self.allowing.clear()
+        self.lossy.clear()
 
     def source_of(self, walk: FrameWalk, stream: int) -> StreamSource | None:
         """See Exchange."""
@@ -125,6 +134,9 @@ class Http2(Exchange):
             self.fragment(walk, flags, payload if walk.block_frame[2] == stream else None)
         elif kind == RST_STREAM:
             self.reset(walk, stream)
+        elif kind == SETTINGS:
+            if payload is not None and ENABLE_CONNECT in (payload[at : at + 6] for at in range(0, len(payload), 6)):
+                self.allowing.add(walk)
         elif payload is not None and len(payload) >= 8:
             self.go_away(walk, int.from_bytes(payload[:4], "big") & LOW_31)
 
@@ -191,16 +203,31 @@ class Http2(Exchange):
         flow.connections.append(connection)
         stream = self.streams[number] = Stream(number, connection, client, server)
         self.openings.recognised(connection)
+        if self.openings.judge is not None and is_whole(fields):
+            self.openings.judge.connect(connection, fields, self.allows(peer))
         if number > self.last:
             self.refuse_by_goaway(stream)
+
+    def allows(self, server: FrameWalk) -> bool | None:
+        """Had the server allowed extended CONNECTs (RFC 8441 3)? None where that is not known: its SETTINGS may be
+        missing, or wait for their secrets."""
+        if server in self.allowing:
+            return True
+        half = server.half
+        captured = half.syn or half.packets > 0
+        missing = half.held is not None or 0 < (half.peer.acknowledgment - half.next) & LOW_32 < 1 << 31
+        seen = server.exact and captured and not missing and server not in self.lossy
+        return False if seen and (server.phase != START or self.flow.tls is None) else None
 
     def answer(self, stream: Stream, fields: Fields) -> None:
         """The answer to a CONNECT (RFC 8441 5: 2xx opens it); interim ones say nothing. One whose status is not known
         leaves it to what follows."""
-        connection = stream.connection
+        connection, judge = stream.connection, self.openings.judge
         status = number_of(fields.get(b":status"))
         if status is None or status < 200:
             stream.unsaid = stream.unsaid or status is None
+            if status is not None and judge is not None:
+                judge.interim(connection, status)
             return
         connection.http_status = status
         if status >= 300:
@@ -208,12 +235,19 @@ class Http2(Exchange):
             stream.state = REFUSED
             stream.client.drop()
             stream.server.drop()
+            if judge is not None and is_whole(fields):
+                judge.accept(connection, fields)
             return
         connection.subprotocol = text_of(fields.get(b"sec-websocket-protocol"))
         connection.extensions = text_of(fields.get(b"sec-websocket-extensions"))
         headers.agree(connection, connection.extensions)
         connection.opened = self.packet.time
+        if judge is not None and stream.client.held:
+            sent, _, packet, file, _ = stream.client.held[0]
+            judge.early(connection, sent, packet, file)
         self.open(stream)
+        if judge is not None and is_whole(fields):
+            judge.accept(connection, fields)
 
     def open(self, stream: Stream) -> None:
         """From here on both directions are frames."""
@@ -305,6 +339,7 @@ class Http2(Exchange):
         """See Exchange. Header blocks may be missing, and bytes of every stream."""
         walk.block = None
         walk.decoder = decoder(True)
+        self.lossy.add(walk)
         for stream in self.streams.values():
             source = self.side_of(stream, walk)
             stream.unsaid = stream.unsaid or source is stream.server
@@ -345,6 +380,11 @@ def asks(fields: Fields) -> bool:
     if protocol is None and UNKNOWN in fields:
         return b"sec-websocket-version" in fields and b":status" not in fields
     return protocol is not None and protocol.lower() == b"websocket"
+
+
+def is_whole(fields: Fields) -> bool:
+    """The capture tells every field."""
+    return UNKNOWN not in fields and UNKNOWN not in fields.values()
 
 
 def describe(connection: Connection, fields: Fields) -> None:

@@ -26,7 +26,7 @@ HEADER_SIZE = 9
 LOW_31 = (1 << 31) - 1
 LOW_32, HALF_WRAP = (1 << 32) - 1, 1 << 31  # of sequence numbers (RFC 9293 3.4)
 
-COLLECTED = frozenset((HEADERS, RST_STREAM, PUSH_PROMISE, GOAWAY, CONTINUATION))
+COLLECTED = frozenset((HEADERS, RST_STREAM, SETTINGS, PUSH_PROMISE, GOAWAY, CONTINUATION))
 
 # ledger kinds
 FRAMING, SKIPPED, AFTER_END, BESIDE = "HTTP/2 framing", "skipped", "after the end", "before the upgrade"
