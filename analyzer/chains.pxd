@@ -16,6 +16,7 @@ cdef class Chains:
     cpdef long long add(self, const unsigned char[::1] data, Py_ssize_t start, Py_ssize_t stop, long long offset, Moment moment)
     cpdef long long missing(self, long long size, long long offset, bint cut)
     cpdef long long forget(self)
+    cpdef long long cost(self)
     cpdef bint look(self, bint ended)
     cpdef int walk(self, Py_ssize_t place, bint ended)
     cpdef long long before(self)

@@ -29,6 +29,7 @@ REGISTERED_BITS, PRIVATE_BITS = 14, 7  # a Close with one of 12 codes, or one of
 TEXT_MASKED_BITS, TEXT_BITS = 12, 4  # at most, for text that is UTF-8
 TEXT_LOOKED_AT = 2048  # bytes of a frame's text that are looked at
 LIMIT = limits.SEARCHED_BYTES
+PIECE_COST, WAITING_COST = 300, 130  # bytes of memory for a piece and its moment, beside its own; for a place
 
 Piece = tuple[int, int, int, Moment | None, bool]  # start, stop, stream offset, its moment (None: missing), cut
 Rest = tuple[bytes, int, Moment | None, int, bool]  # content, stream offset, its moment (None: missing), size, cut
@@ -117,6 +118,11 @@ class Chains:
         self.tried = self.needed = 0
         self.captured = 0
         return captured
+
+    def cost(self) -> cython.longlong:
+        """Memory that is taken, in bytes, about: many small pieces cost more than their bytes."""
+        size: cython.longlong = len(self.content)
+        return 2 * size + PIECE_COST * len(self.pieces) + WAITING_COST * len(self.waiting)
 
     def _make_room(self) -> cython.longlong:
         """Let the older half go when there is too much: no chain was found that begins in it."""

@@ -1,5 +1,6 @@
 cimport cython
 from analyzer.records cimport Close, Connection, Frame, FramePayloadReader, Half, Message, Observer, Packet, Side
+from analyzer.room cimport Room
 
 @cython.final
 cdef class MessageReader(FramePayloadReader):
@@ -18,6 +19,9 @@ cdef class MessageReader(FramePayloadReader):
     cdef bint message_whole, reserved, checks_text, text_fails, gathers
     cdef object inflater
     cdef object gathered
+    cdef bint weighed
+    cdef Room room
+    cdef object _end_message(self)
     cdef bytes control, character
     cdef bint control_whole, key_told
     cdef long long closes_seen
@@ -38,5 +42,7 @@ cdef class MessageReader(FramePayloadReader):
 
 cdef long long WRAP, HALF_WRAP, MISSING, NO_TIME
 cdef unsigned long long CONTROL_MOST
+cdef Py_ssize_t SMALL_MESSAGE, FEW_PINGS, PING_COST
+cdef object _note_round_trip(Side side, long long time)
 cdef bint _is_usual(Close close) except? True
 cdef int CONTINUATION, TEXT, BINARY, CLOSE, PING, PONG, IGNORED, DATA, WHOLE_TEXT, WHOLE_BINARY, IN_PLACE

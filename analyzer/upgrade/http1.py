@@ -10,7 +10,9 @@ from __future__ import annotations
 from collections.abc import Callable
 from typing import TYPE_CHECKING, Any
 
+from analyzer import limits
 from analyzer.records import Connection, Flow, Packet, Source
+from analyzer.room import Room
 from analyzer.upgrade import headers, midstream
 from analyzer.upgrade.directions import Direction, Exchange
 from analyzer.upgrade.heads import (
@@ -68,11 +70,13 @@ class Openings:
         packet: Packet,
         accept: Callable[[Connection], object],
         recognised: Callable[[Connection], object],
+        room: Room,
         ports: frozenset[int] = frozenset(),
     ) -> None:
         self.packet = packet
         self.accept = accept
         self.recognised = recognised
+        self.room = room
         self.ports = ports
         self.kinds: dict[str, int] = {}
         self.layers: dict[int, Callable[[Flow, Source, Source, bool], Any]] = {}
@@ -149,8 +153,8 @@ class Opening(Exchange):
         super().__init__()
         self.openings = openings
         self.flow = flow
-        self.low = Direction(self, openings.packet, low, flow.low)
-        self.high = Direction(self, openings.packet, high, flow.high)
+        self.low = Direction(self, openings.packet, low, flow.low, openings.room)
+        self.high = Direction(self, openings.packet, high, flow.high, openings.room)
         self.low.peer = self.high
         self.high.peer = self.low
         self.connection: Any = None
@@ -232,7 +236,8 @@ class Opening(Exchange):
             if line.startswith(b"HEAD "):
                 if self.head_requests is None:
                     self.head_requests = []
-                self.head_requests.append(self.asked - 1)
+                if len(self.head_requests) < limits.HEAD_REQUESTS:
+                    self.head_requests.append(self.asked - 1)
             elif line.startswith(b"CONNECT ") and not self.client.late:
                 self.waiting = TUNNEL_ANSWER
                 self.client.wait()
