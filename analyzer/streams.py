@@ -367,7 +367,7 @@ class Streams(Reassembly):
             return
         if flow.connections is None:
             index = flow.index
-            self._ignore(flow)
+            self._finish(flow)  # frames may stand behind a hole
             self._forget(index)
             return
         self.lingering.append((self.packet.time, flow))
@@ -393,8 +393,12 @@ class Streams(Reassembly):
         high: Half = flow.high
         in_hand = packet.time, packet.number, packet.file
         packet.time, packet.number, packet.file = flow.last_time, flow.last_packet, flow.last_file
-        self.settle(flow, low)
-        self.settle(flow, high)
+        if high.fin_time != NO_TIME and high.fin_time < low.fin_time:  # whose FIN came first ended it, behind holes too
+            self.settle(flow, high)
+            self.settle(flow, low)
+        else:
+            self.settle(flow, low)
+            self.settle(flow, high)
         _cut_short(low)
         _cut_short(high)
         packet.time, packet.number, packet.file = in_hand

@@ -412,9 +412,13 @@ class Opening(Exchange):
         """The answer was not captured, but the client sends frames: it was a 101."""
         if self.waiting != UPGRADE_ANSWER:
             return
+        connection: Connection = self.connection
         self.waiting = NOTHING
-        self.connection.opening = "handshake"
-        self.openings.accept(self.connection)
+        connection.opening = "handshake"
+        if headers.deflate_of(connection.offered_extensions) is not None:  # RSV1 says whether it was agreed
+            connection.client.deflate = connection.server.deflate = True
+            connection.client.context_lost = connection.server.context_lost = True
+        self.openings.accept(connection)
         self.client.release()
         self.server.release()
 
@@ -452,3 +456,5 @@ class Opening(Exchange):
         else:
             self.server.other_bytes += len(begun)
             self.answer_lost = self.waiting == UPGRADE_ANSWER
+            if self.answer_lost and self.client.holds_frames():
+                self.presume()
