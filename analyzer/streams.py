@@ -137,7 +137,6 @@ class Streams(Reassembly):
     def _forget_silent(self) -> None:
         """Forget the first flow, no LIVE one, of which nothing came since the hand passed it last."""
         table: FlowTable = self.table
-        kept = table.low_high, table.low_low, table.high_high, table.high_low, table.rest
         while True:
             self.hand = self.hand + 1 if self.hand + 1 < table.used else 0
             if self.states[self.hand] == LIGHT or self.states[self.hand] == IGNORED:
@@ -146,10 +145,8 @@ class Streams(Reassembly):
                 self.seen[self.hand] &= TOUCHED - 1
         if self.states[self.hand] == LIGHT:
             self.other_packets += self.packets[self.hand]
-        table.take_key(self.hand)
         self._forget(self.hand)
         self.forgotten += 1
-        table.low_high, table.low_low, table.high_high, table.high_low, table.rest = kept
 
     def _forget(self, index: cython.Py_ssize_t) -> None:
         if self.states[index] != LIVE:
