@@ -9,6 +9,7 @@ from setuptools import Extension, setup
 
 HOT = {
     "records",
+    "room",
     "capture.pcap",
     "capture.pcapng",
     "packets",

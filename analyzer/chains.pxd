@@ -16,6 +16,7 @@ cdef class Chains:
     cpdef long long add(self, const unsigned char[::1] data, Py_ssize_t start, Py_ssize_t stop, long long offset, Moment moment)
     cpdef long long missing(self, long long size, long long offset, bint cut)
     cpdef long long forget(self)
+    cpdef long long cost(self)
     cpdef bint look(self, bint ended)
     cpdef int walk(self, Py_ssize_t place, bint ended)
     cpdef long long before(self)
@@ -26,6 +27,7 @@ cdef class Chains:
     cdef bint _try(self, Py_ssize_t place, bint ended)
     cdef bint _may_begin(self, Py_ssize_t place)
     cdef bint _believed(self, int trials)
+    cdef bint _repeats(self, Py_ssize_t at, object seen)
     cdef int _header(self, Py_ssize_t at, Py_ssize_t size)
     cdef bint _follows(self, int length)
     cdef bint _measure(self, Py_ssize_t at, int length)
@@ -41,6 +43,6 @@ cdef class Chains:
 cdef int DEAD, WAITING, FOUND, PLAIN, BEGINNING, HOLE
 cdef int HEADERS, ENOUGH, ENOUGH_AT_END, OWN, HEADER_BITS, FRAGMENT_BITS, EMPTY_BITS
 cdef int FIRST_BEGINNING_BITS, BEGINNING_BITS, END_BITS, REGISTERED_BITS, PRIVATE_BITS, TEXT_MASKED_BITS, TEXT_BITS
-cdef Py_ssize_t TEXT_LOOKED_AT, LIMIT
+cdef Py_ssize_t TEXT_LOOKED_AT, LIMIT, COMPARED, FRAMES_COMPARED, PIECE_COST, WAITING_COST
 
 cdef int bits(Py_ssize_t number)

@@ -7,7 +7,7 @@ number of places where one could have begun. Nothing is known of the bytes befor
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from analyzer import limits
 from analyzer.records import Half, Moment, Packet, Reader, Source
@@ -27,8 +27,10 @@ FIRST_BEGINNING_BITS, BEGINNING_BITS = 6, 4  # at most, where a segment begins w
 END_BITS = 7  # the last length leads to the very end
 REGISTERED_BITS, PRIVATE_BITS = 14, 7  # a Close with one of 12 codes, or one of 2000 (RFC 6455 7.4)
 TEXT_MASKED_BITS, TEXT_BITS = 12, 4  # at most, for text that is UTF-8
+COMPARED, FRAMES_COMPARED = 64, 32  # bytes of a frame, and frames of a chain, that others are compared with
 TEXT_LOOKED_AT = 2048  # bytes of a frame's text that are looked at
 LIMIT = limits.SEARCHED_BYTES
+PIECE_COST, WAITING_COST = 300, 130  # bytes of memory for a piece and its moment, beside its own; for a place
 
 Piece = tuple[int, int, int, Moment | None, bool]  # start, stop, stream offset, its moment (None: missing), cut
 Rest = tuple[bytes, int, Moment | None, int, bool]  # content, stream offset, its moment (None: missing), size, cut
@@ -118,6 +120,11 @@ class Chains:
         self.captured = 0
         return captured
 
+    def cost(self) -> cython.longlong:
+        """Memory that is taken, in bytes, about: many small pieces cost more than their bytes."""
+        size: cython.longlong = len(self.content)
+        return 2 * size + PIECE_COST * len(self.pieces) + WAITING_COST * len(self.waiting)
+
     def _make_room(self) -> cython.longlong:
         """Let the older half go when there is too much: no chain was found that begins in it."""
         size: cython.Py_ssize_t = len(self.content)
@@ -182,6 +189,9 @@ class Chains:
         trials: cython.int = bits(place)
         what: cython.int
         own: cython.int
+        text: cython.int
+        again: cython.bint
+        seen: list[bytes] = []
         self.weight = self.frames = self.opcodes = self.text = 0
         self.masks = self.masked
         self.state = -1
@@ -194,9 +204,10 @@ class Chains:
                 return self._wait(place, self.needed, ended) if what == WAITING else DEAD
             self.frames += 1
             self.opcodes |= 1 << self.opcode
-            own = HEADER_BITS
-            if not self.fin:
-                own = FRAGMENT_BITS if self.opcode else EMPTY_BITS
+            again = self._repeats(at, seen)
+            own = 0
+            if not again:
+                own = HEADER_BITS if self.fin else FRAGMENT_BITS if self.opcode else EMPTY_BITS
             if self.kinds[at] >= BEGINNING:
                 own += min(self.kinds[at] - BEGINNING, FIRST_BEGINNING_BITS if at == place else BEGINNING_BITS)
             if size - at - self.header < self.length:
@@ -204,14 +215,29 @@ class Chains:
                 if self._believed(trials):
                     return FOUND
                 return DEAD if self.length > LIMIT else self._wait(place, at + self.header + self.length, ended)
+            text = self.text
             what = self._weigh_payload(at + self.header)
             if what < 0:
                 return DEAD
+            if again:
+                self.text = text
+                what = 0
             self._weigh(own + what, trials, at)
             if self._believed(trials):
                 return FOUND
             at += self.header + self.length
         return self._at_end(place, trials, ended)
+
+    def _repeats(self, at: cython.Py_ssize_t, seen: Any) -> cython.bint:
+        """Is this frame one of the chain again? Payload that repeats itself looks like many frames, and proves no more
+        than one of them: a client's would not even have one masking key (RFC 6455 5.3)."""
+        stop: cython.Py_ssize_t = at + min(self.header + self.length, COMPARED)
+        frame: bytes = bytes(self.content[at:stop])
+        if frame in seen:
+            return True
+        if len(seen) < FRAMES_COMPARED:
+            seen.append(frame)
+        return False
 
     def _believed(self, trials: cython.int) -> cython.bint:
         return self.frames >= HEADERS and self.weight >= self.enough + trials and self.begins >= 0

@@ -1,12 +1,14 @@
 cimport cython
 from analyzer.chains cimport Chains
 from analyzer.records cimport Frame, FramePayloadReader, Moment, Packet, Reader, Side, Source
+from analyzer.room cimport Room
 
 @cython.final
 cdef class FrameReader(Reader):
     cdef Packet packet
     cdef Source source
     cdef Side side
+    cdef Room room
     cdef FramePayloadReader payloads
     cdef long long base
     cdef bint in_payload

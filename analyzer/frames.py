@@ -22,6 +22,7 @@ from analyzer.records import (
     Side,
     Source,
 )
+from analyzer.room import Room
 
 if TYPE_CHECKING:
     import cython
@@ -53,12 +54,15 @@ class FrameReader(Reader):
     the length already known; after any other frames are looked for again, and Side.broken says that none are found yet.
     """
 
-    def __init__(self, packet: Packet, source: Source, side: Side, frame: Frame, payloads: FramePayloadReader) -> None:
+    def __init__(
+        self, packet: Packet, source: Source, side: Side, frame: Frame, payloads: FramePayloadReader, room: Room
+    ) -> None:
         self.packet = packet
         self.source = source
         self.side = side
         self.frame_in_hand = frame
         self.payloads = payloads
+        self.room = room
         self.header: bytearray | None = None  # made when a header comes in pieces
         self.header_held = 0
         self.in_payload = False
@@ -263,11 +267,20 @@ class FrameReader(Reader):
         self.side.unread_bytes += chains.add(self.packet.data, start, stop, self.source.offset, moment)
         if chains.look(False):
             self._resume()
+        else:
+            self.room.weigh(self, chains.cost(), FrameReader.give_way)
+
+    def give_way(self) -> None:
+        """Too much is kept in all: frames are searched in what comes from here on."""
+        if self.chains is not None:
+            self.side.unread_bytes += self.chains.forget()
+            self.side.may_hide_close = True
 
     def _miss(self, size: cython.longlong, cut: cython.bint) -> None:
         """Another hole before frames were found again. Where it is too large to be kept, all before it is given up."""
         chains: Chains = self.chains  # type: ignore[assignment]
         self.side.unread_bytes += chains.missing(size, self.source.offset, cut)
+        self.room.weigh(self, chains.cost(), FrameReader.give_way)
         self.side.may_hide_close = True
 
     def _resume(self) -> None:
@@ -282,6 +295,7 @@ class FrameReader(Reader):
         if self.lost + chains.begins >= SMALLEST_CLOSE[side.is_client]:
             side.may_hide_close = True
         self.chains = None
+        self.room.weigh(self, 0, FrameReader.give_way)
         for piece in chains.rest():
             chains.replay(piece, self.packet, self.source, side.half)
 
@@ -305,6 +319,7 @@ class FrameReader(Reader):
         """No byte comes any more: what is under way stays incomplete."""
         if self.chains is not None:
             self.side.unread_bytes += self.chains.forget()
+            self.room.weigh(self, 0, FrameReader.give_way)
         self._account_unfinished()
         self.payloads.give_up()
         self.in_payload = False

@@ -20,8 +20,9 @@ HELD_SEGMENTS_BYTES = 4 << 20
 """Bytes of one direction kept beyond a hole: more than a receive window that a host grants by default (Linux 6 MiB
 at the most, rarely above 3 MiB in use)."""
 
-HELD_IN_ALL_BYTES = 48 << 20
-"""Bytes of all directions kept beyond holes: then the hole that has stood longest counts as lost. Some hundred
+KEPT_IN_ALL_BYTES = 48 << 20
+"""Memory of all connections together for what is kept until more is known of it: beyond holes and after them, before an
+answer, for secrets to come. Then what has been kept longest is let go, each in the way of its own bound. Some hundred
 connections with a window in flight, and a third of the memory that is not for connections."""
 
 LOST_AFTER_PACKETS = 500
@@ -53,11 +54,22 @@ TLS_ALERTS = 100
 INFLATED_MESSAGE = 64 << 20
 """Bytes that one compressed message may inflate to; a bomb makes 100 MB of 100 KB."""
 
-COMPRESSED_MESSAGE = 64 << 20
-"""Compressed bytes of one message that are kept until it is whole."""
+COMPRESSED_MESSAGE = 16 << 20
+"""Compressed bytes of one message that are kept until it is whole: text of several times the size."""
 
 OUTSTANDING_PINGS = 1000
 """Unanswered Pings of one side kept for pairing with their Pongs."""
+
+ROUND_TRIPS = 256
+"""Times between a side's Pings and their Pongs kept for the median; of more every second is kept, then every fourth."""
+
+HEAD_REQUESTS = 1000
+"""Requests of one connection for a head alone whose answers have not come: clients wait for the first of them."""
+
+SILENT_FLOWS = 400_000
+"""TCP connections without payload, or without a WebSocket, that are known at a time, some 200 bytes each: then one not
+heard of for long is forgotten. Its packets count as other TCP all the same; what comes of it later is looked at as of a
+connection that began before the capture."""
 
 CLOSES_KEPT = 1000
 """Close frames of one side kept as rows; a peer sends one."""

@@ -1,6 +1,7 @@
 cimport cython
 from analyzer.utf8 cimport after
 from analyzer.records cimport Close, Connection, Frame, FramePayloadReader, Half, Message, Observer, Packet, Side
+from analyzer.room cimport Room
 
 @cython.final
 cdef class MessageReader(FramePayloadReader):
@@ -19,6 +20,9 @@ cdef class MessageReader(FramePayloadReader):
     cdef bint message_whole, reserved, checks_text, gathers
     cdef object inflater, strict
     cdef object gathered
+    cdef bint weighed
+    cdef Room room
+    cdef object _end_message(self)
     cdef bytes control
     cdef int text
     cdef bint control_whole, key_told, checks_window
@@ -40,5 +44,7 @@ cdef class MessageReader(FramePayloadReader):
 
 cdef long long WRAP, HALF_WRAP, LOW_32, MISSING, NO_TIME
 cdef unsigned long long CONTROL_MOST
+cdef Py_ssize_t SMALL_MESSAGE, FEW_PINGS, PING_COST
+cdef object _note_round_trip(Side side, long long time)
 cdef bint _is_usual(Close close) except? True
 cdef int CONTINUATION, TEXT, BINARY, CLOSE, PING, PONG, IGNORED, DATA, WHOLE_TEXT, WHOLE_BINARY

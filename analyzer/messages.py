@@ -25,6 +25,7 @@ from analyzer.records import (
     Packet,
     Side,
 )
+from analyzer.room import Room
 from analyzer.utf8 import after
 
 if TYPE_CHECKING:
@@ -33,12 +34,14 @@ if TYPE_CHECKING:
 CONTINUATION, TEXT, BINARY, CLOSE, PING, PONG = 0, 1, 2, 8, 9, 10
 CONTROL_MOST = 125  # payload bytes of a control frame (RFC 6455 5.5)
 WHOLE_TEXT, WHOLE_BINARY = 0x81, 0x82  # first bytes of messages of one frame
+SMALL_MESSAGE, FEW_PINGS = 2048, 16  # bytes gathered, and Pings, that every open connection may take
+PING_COST = 250  # bytes of memory for an unanswered Ping
 IGNORED, DATA = -1, 100  # what becomes of a payload, beside the control opcodes
 
 WRAP, HALF_WRAP, LOW_32 = 1 << 32, 1 << 31, (1 << 32) - 1  # of sequence numbers (RFC 9293 3.4)
 WINDOW = 32768  # bytes that DEFLATE may refer back to (RFC 1951)
-TAIL = b"\x00\x00\xff\xff"
 WINDOW_PIECE = 64
+TAIL = b"\x00\x00\xff\xff"
 """What a sender removes from the end of every compressed message (RFC 7692 7.2.1)."""
 
 
@@ -53,6 +56,7 @@ class MessageReader(FramePayloadReader):
         observer: Observer,
         tables: frozenset[str],
         keep_payloads: cython.bint,
+        room: Room,
     ) -> None:
         self.packet = packet
         self.side = side
@@ -60,6 +64,7 @@ class MessageReader(FramePayloadReader):
         self.message = Message()
         self.message.sender = side
         self.observer = observer
+        self.room = room
         self.observe_frames = "frames" in tables
         self.observe_messages = "messages" in tables
         self.keep_payloads = keep_payloads
@@ -75,7 +80,7 @@ class MessageReader(FramePayloadReader):
         self.reserved = False
         self.checks_text = False
         self.text = 0  # what the text so far leaves open, see utf8.after
-        self.gathers = False
+        self.gathers = self.weighed = False
         self.inflater: Any = None
         self.strict: Any = None  # inflates within the agreed window alone, while that can be told
         self.checks_window = True
@@ -196,12 +201,20 @@ class MessageReader(FramePayloadReader):
             if self.gathers and self.body < self.compressed_limit:
                 assert self.gathered is not None
                 self.gathered += self._unmasked(start, stop)
+                if len(self.gathered) > SMALL_MESSAGE:
+                    self.weighed = True
+                    self.room.weigh(self, len(self.gathered), MessageReader.give_way)
             if self.checks_text:
                 self._check_text(start, stop)
             self.body += size
         elif self.kind != IGNORED and self.control_whole and len(self.control) < limits.CONTROL_PAYLOAD:
             self.control += self._unmasked(start, stop)
         self.position += size
+
+    def give_way(self) -> None:
+        """Too much is kept in all: this message is not gathered any further."""
+        self.gathers = False
+        self.gathered = None
 
     def missing(self, size: cython.longlong) -> None:
         self.position += size
@@ -254,7 +267,7 @@ class MessageReader(FramePayloadReader):
         message: Message = self.message
         side: Side = self.side
         size: cython.longlong = self.body
-        self.in_message = False
+        self._end_message()
         message.end = self.frame.time
         message.payload = None
         message.valid = -1
@@ -282,6 +295,12 @@ class MessageReader(FramePayloadReader):
         if self.observe_messages:
             self.observer.message(message)
         self.number += 1
+
+    def _end_message(self) -> None:
+        self.in_message = False
+        if self.weighed:
+            self.weighed = False
+            self.room.weigh(self, 0, MessageReader.give_way)
 
     def _inflate(self) -> cython.longlong:
         """Inflate the gathered message (RFC 7692 7.2.2); its size, MISSING where it can't be told."""
@@ -342,7 +361,7 @@ class MessageReader(FramePayloadReader):
     def _abandon_message(self) -> None:
         """The message under way never became complete."""
         message: Message = self.message
-        self.in_message = False
+        self._end_message()
         message.end = NO_TIME
         message.valid = -1
         message.bytes = MISSING
@@ -363,6 +382,8 @@ class MessageReader(FramePayloadReader):
             self._abandon_message()
         if self.side.deflate:
             self._lose_context()
+        if self.side.outstanding_pings:
+            self.room.weigh(self.side, 0, _forget_pings)
         self.kind = IGNORED
         self.framing_known = False
         self.keys = 0
@@ -424,8 +445,10 @@ class MessageReader(FramePayloadReader):
         if len(side.outstanding_pings) == limits.OUTSTANDING_PINGS:
             del side.outstanding_pings[0]
             side.unanswered_pings += 1
-        if self.control_whole:
+        if self.control_whole and len(self.control) <= CONTROL_MOST:
             side.outstanding_pings.append((self.frame.time, self.control))
+            if len(side.outstanding_pings) > FEW_PINGS:
+                self.room.weigh(side, PING_COST * len(side.outstanding_pings), _forget_pings)
 
     def _complete_pong(self) -> None:
         """A Pong answers the latest Ping with its bytes and all earlier ones of that side (RFC 6455 5.5.3)."""
@@ -437,13 +460,35 @@ class MessageReader(FramePayloadReader):
         index: cython.Py_ssize_t
         for index in range(len(pings) - 1, -1, -1):
             if pings[index][1] == body:
-                if peer.round_trips is None:
-                    peer.round_trips = []
                 if pings[index][0] != NO_TIME and self.frame.time != NO_TIME:
-                    peer.round_trips.append(self.frame.time - pings[index][0])
+                    _note_round_trip(peer, self.frame.time - pings[index][0])
+                if len(pings) > FEW_PINGS:
+                    self.room.weigh(peer, 0, _forget_pings)
                 del pings[: index + 1]
                 peer.unanswered_pings = 0
                 return
+
+
+def _note_round_trip(side: Side, time: cython.longlong) -> None:
+    """A Ping was answered after so long. Of many, every second, fourth ... is kept, for their median."""
+    trips: list[int] | None = side.round_trips
+    if trips is None:
+        trips = side.round_trips = []
+    if side.round_trips_seen % side.round_trips_apart == 0:
+        if len(trips) == limits.ROUND_TRIPS:
+            del trips[1::2]
+            side.round_trips_apart *= 2
+        if side.round_trips_seen % side.round_trips_apart == 0:
+            trips.append(time)
+    side.round_trips_seen += 1
+    side.longest_round_trip = max(side.longest_round_trip, time)
+
+
+def _forget_pings(side: Side) -> None:
+    """Too much is kept in all: which Pings these were is let go, so no Pong answers them."""
+    if side.outstanding_pings:
+        side.unanswered_pings += len(side.outstanding_pings)
+        side.outstanding_pings.clear()
 
 
 def _is_usual(close: Close) -> cython.bint:

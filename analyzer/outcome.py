@@ -442,7 +442,9 @@ def _pings(outcome: Outcome) -> None:
     outcome.ping_rtt_median = outcome.ping_rtt_max = NO_TIME
     if trips:
         middle = len(trips) // 2
-        outcome.ping_rtt_max = trips[len(trips) - 1]
+        outcome.ping_rtt_max = max(
+            trips[len(trips) - 1], outcome.client.longest_round_trip, outcome.server.longest_round_trip
+        )
         outcome.ping_rtt_median = trips[middle] if len(trips) % 2 else (trips[middle - 1] + trips[middle]) // 2
         judged_until = max(PATIENCE, 3 * min(outcome.ping_rtt_max, PATIENCE_MOST))
     watched_until: cython.longlong = outcome.end if outcome.ended else outcome.flow.watched_until

@@ -15,7 +15,7 @@ cdef class Pipeline:
     cdef Py_ssize_t connections
     cdef Rules rules
     cdef ByteLedger bytes
-    cdef object openings, account, streams, packets, captures, secrets, inputs, options
+    cdef object openings, account, streams, packets, captures, secrets, inputs, options, room
     cdef object settle(self, Connection connection, Flow flow)
     cdef object read_frames(self, Side side, object judge)
 

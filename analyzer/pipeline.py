@@ -37,6 +37,7 @@ from analyzer.records import (
     Side,
     Source,
 )
+from analyzer.room import Room
 from analyzer.rules.judging import Rules
 from analyzer.sources import Input, resolve
 from analyzer.streams import Streams
@@ -100,14 +101,15 @@ class Pipeline:
         self.rules = Rules(self.packet, observer) if asked else None
         self.closes_left_out = False
         self.bytes = ByteLedger()
-        self.openings = Openings(self.packet, self._accept, self._recognised, options.websocket_ports)
+        self.room = Room(limits.KEPT_IN_ALL_BYTES)
+        self.openings = Openings(self.packet, self._accept, self._recognised, self.room, options.websocket_ports)
         self.openings.layers[HTTP_2] = self._http2
         self.openings.layers[TLS] = self._tls
         self.secrets: Secrets | None = None
         self.inputs, self.options = inputs, options
         self.openings.judge = self.rules
         seed = int.from_bytes(os.urandom(4), "big")
-        self.streams = Streams(self.packet, self.segment, self.openings, self._finished, seed)
+        self.streams = Streams(self.packet, self.segment, self.openings, self._finished, seed, self.room)
         self.packets = Packets(self.packet, self.segment, self.streams, unwrap, Fragments())
         self.captures = captures(inputs, self.packet, self.packets, options)
 
@@ -119,6 +121,7 @@ class Pipeline:
         account = self.account
         account.connections = self.connections
         account.packets, account.payload_bytes = self.captures.counts["packets"], self.bytes.captured
+        self._note_common_limits()
         account.problems, account.errors = self.captures.problems + account.problems, self.captures.errors
         account.problems += barren(self.options.keylogs)
         account.flow_kinds = dict(self.openings.kinds)
@@ -150,8 +153,10 @@ class Pipeline:
         source: Source = side.source
         frame: Frame = Frame()
         side.judge = judge
-        messages: MessageReader = MessageReader(self.packet, side, frame, self.observer, self.tables, self.payloads)
-        source.reader = FrameReader(self.packet, source, side, frame, messages)
+        messages: MessageReader = MessageReader(
+            self.packet, side, frame, self.observer, self.tables, self.payloads, self.room
+        )
+        source.reader = FrameReader(self.packet, source, side, frame, messages, self.room)
 
     def _http2(self, flow: Flow, low: Source, high: Source, exact: bool) -> Http2:
         """Both sources carry HTTP/2 from here on."""
@@ -170,7 +175,7 @@ class Pipeline:
                 lambda: secrets_in(self.inputs),
                 captured.secrets_may_come,
             )
-        return Layer(self.packet, flow, low, high, self.secrets, self.openings.begin)
+        return Layer(self.packet, flow, low, high, self.secrets, self.openings.begin, self.room)
 
     def _concluded(self, connection: Connection) -> None:
         """A connection is over before its flow is."""
@@ -208,6 +213,18 @@ class Pipeline:
         for side in (connection.client, connection.server):
             if side.closes is not None and len(side.closes) >= limits.CLOSES_KEPT and not self.closes_left_out:
                 self._note_limits(connection, flow)
+
+    def _note_common_limits(self) -> None:
+        """Say that a bound over all connections was reached."""
+        room, streams = self.room, self.streams
+        told = []
+        if room.given_way:
+            kept = f"connections together kept {room.size >> 20} MiB of what was not known yet"
+            told.append(f"{kept}: what waited longest was let go, {room.given_way} times")
+        if streams.forgotten:
+            known = f"more than {limits.SILENT_FLOWS} TCP connections without a WebSocket at a time"
+            told.append(f"{known}: {streams.forgotten} were forgotten before their end")
+        self.account.problems += [Problem(self.captures.inputs[0].name, what) for what in told]
 
     def _note_limits(self, connection: Connection, flow: Flow) -> None:
         """Say, once, that not every Close of a side is a row."""

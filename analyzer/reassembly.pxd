@@ -1,11 +1,12 @@
 cimport cython
 from analyzer.records cimport Flow, Half, Packet, Reader, Segment, SegmentReader
+from analyzer.room cimport Room
 
 cdef class Reassembly(SegmentReader):
     cdef Packet packet
     cdef Segment in_hand
-    cdef long long lost_after_packets, lost_after_time, held_limit, held_in_all_limit, held_in_all
-    cdef dict holes
+    cdef long long lost_after_packets, lost_after_time, held_limit
+    cdef Room room
     cdef bint open(self, Half half, Py_ssize_t start, Py_ssize_t stop) except? True
     cdef object unread(self, Flow flow)
     cdef object end(self, Flow flow, long long time)
@@ -34,8 +35,7 @@ cdef class Reassembly(SegmentReader):
     cdef object _release(self, Half half, bint lost)
     @cython.final
     cdef object _lose(self, Half half)
-    @cython.final
-    cdef object _lose_longest(self)
+    cpdef object give_way(self, Half half)
     @cython.final
     cdef object _lose_tail(self, Half half)
     @cython.final

@@ -24,6 +24,7 @@ from analyzer.records import (
     Segment,
     SegmentReader,
 )
+from analyzer.room import Room
 
 if TYPE_CHECKING:
     import cython
@@ -50,15 +51,13 @@ class Reassembly(SegmentReader):
     Who knows the flows fills in open, unread and end.
     """
 
-    def __init__(self, packet: Packet, segment: Segment) -> None:
+    def __init__(self, packet: Packet, segment: Segment, room: Room) -> None:
         self.packet = packet
         self.in_hand = segment
         self.lost_after_packets = limits.LOST_AFTER_PACKETS
         self.lost_after_time = limits.LOST_AFTER_SECONDS * 1_000_000_000
         self.held_limit = limits.HELD_SEGMENTS_BYTES
-        self.held_in_all_limit = limits.HELD_IN_ALL_BYTES
-        self.held_in_all = 0
-        self.holes: dict[Half, int] = {}  # what is held beyond each, those that have stood longest first
+        self.room = room
 
     def open(self, half: Half, start: cython.Py_ssize_t, stop: cython.Py_ssize_t) -> cython.bint:
         """Have the first bytes of a flow looked at; say whether there is now a reader for them."""
@@ -200,17 +199,10 @@ class Reassembly(SegmentReader):
         self._weigh_held(half)
         if half.held.cost() > self.held_limit:
             self._lose(half)
-        while self.held_in_all > self.held_in_all_limit:
-            self._lose_longest()
 
     def _weigh_held(self, half: Half) -> None:
         """Account for what is held of a half, after it changed."""
-        cost = half.held.cost() if half.held else 0
-        self.held_in_all += cost - self.holes.get(half, 0)
-        if cost:
-            self.holes[half] = cost
-        else:
-            self.holes.pop(half, None)
+        self.room.weigh(half, half.held.cost() if half.held else 0, self.give_way)
 
     def drop_held(self, half: Half) -> None:
         """Forget what is held of a half: nobody reads it."""
@@ -219,9 +211,8 @@ class Reassembly(SegmentReader):
             half.flow.holes -= 1
             self._weigh_held(half)
 
-    def _lose_longest(self) -> None:
-        """Give up the hole that has stood longest, of whichever flow: too much is held in all."""
-        half = next(iter(self.holes))
+    def give_way(self, half: Half) -> None:
+        """Give up a hole, of whichever flow: too much is kept in all."""
         self._lose(half)
         self.check_fin(half.flow, half)
 

@@ -105,6 +105,7 @@ cdef class Side:
     cdef public int window_bits
     cdef public object judge
     cdef public long long pings, unanswered_pings, unread_bytes, over_limit_bytes, resyncs, weak_resyncs
+    cdef public long long round_trips_seen, round_trips_apart, longest_round_trip
     cdef public list outstanding_pings, round_trips
     cpdef bint has_bytes_to_come(self)
 

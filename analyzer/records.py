@@ -354,7 +354,7 @@ class Side:
     bytes: application bytes of complete data messages, inflated; wire_bytes: frame payloads as sent; largest: of the
     messages, inflated, the declared length for one that was cut off, MISSING without a message.
     last_frame: time of the last frame. outstanding_pings: (time, payload) not yet answered by the peer;
-    round_trips: nanoseconds, one per answered Ping.
+    round_trips: nanoseconds, one per answered Ping, of many one in round_trips_apart; longest_round_trip: of all.
     exact: nothing of this side's frames is missing; broken: after a gap, frames are not found again (yet).
     may_hide_close: among bytes that are missing there may be a Close, and no later data frame (RFC 6455 5.5.1) denies
     it; uncertain: bytes are missing between the last frame read and what is read next.
@@ -390,6 +390,9 @@ class Side:
         self.closes: list[Close] | None = None
         self.outstanding_pings: list[tuple[int, bytes]] | None = None
         self.round_trips: list[int] | None = None
+        self.round_trips_seen: cython.longlong = 0
+        self.round_trips_apart: cython.longlong = 1
+        self.longest_round_trip: cython.longlong = 0
         self.deflate: cython.bint = False
         self.takeover: cython.bint = True
         self.context_lost: cython.bint = False

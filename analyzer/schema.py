@@ -237,7 +237,12 @@ CONNECTIONS = (
         "to the end to be answered",
         "unanswered_pings",
     ),
-    Column("ping_rtt_median", DURATION, "median time from a Ping to its Pong, both sides'", "ping_rtt_median"),
+    Column(
+        "ping_rtt_median",
+        DURATION,
+        "median time from a Ping to its Pong, both sides' (of many, of an even part: limits.py)",
+        "ping_rtt_median",
+    ),
     Column("ping_rtt_max", DURATION, "longest time from a Ping to its Pong", "round_trip"),
     Column(
         "idle_before_end",

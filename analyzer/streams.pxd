@@ -2,6 +2,7 @@ cimport cython
 from analyzer.flow_table cimport FlowTable
 from analyzer.reassembly cimport Reassembly
 from analyzer.records cimport Flow, Half, Packet, Reader, Segment
+from analyzer.room cimport Room
 
 @cython.final
 cdef class Streams(Reassembly):
@@ -13,7 +14,8 @@ cdef class Streams(Reassembly):
     cdef long long[::1] start, first_packet
     cdef int[::1] first_file
     cdef long long linger
-    cdef readonly long long websocket_packets, other_packets
+    cdef Py_ssize_t silent_limit, silent, hand
+    cdef readonly long long forgotten, websocket_packets, other_packets
     cdef Py_ssize_t _new(self)
     cdef object _reset(self, Py_ssize_t index)
     cdef object _make_room(self)
@@ -27,12 +29,14 @@ cdef class Streams(Reassembly):
     cdef object _pause(self, Flow flow)
     cdef Flow _promote(self, Py_ssize_t index)
     cdef object _ignore(self, Flow flow)
+    cdef object _drop(self, Flow flow)
+    cdef object _forget_silent(self)
     cdef object _forget_ended(self, Flow flow)
     cdef object _finish(self, Flow flow)
 
 cdef int FIN, SYN, RST, ACK
 cdef int END_CAPTURE
-cdef int FREE, LIGHT, LIVE, IGNORED
+cdef int FREE, LIGHT, LIVE, IGNORED, TOUCHED
 cdef long long PAUSE, LOW_32, NO_TIME
 
 cdef object _cut_short(Half half)

@@ -15,12 +15,14 @@ from analyzer import limits
 from analyzer.flow_table import FlowTable, grown
 from analyzer.reassembly import Reassembly
 from analyzer.records import END_CAPTURE, NO_TIME, Flow, Half, Packet, Reader, Segment
+from analyzer.room import Room
 
 if TYPE_CHECKING:
     import cython
 
 FIN, SYN, RST, ACK = 1, 2, 4, 16
 FREE, LIGHT, LIVE, IGNORED = 0, 1, 2, 3
+TOUCHED = 64
 LOW_32 = (1 << 32) - 1
 PAUSE = 1_000_000_000
 
@@ -34,9 +36,9 @@ class Streams(Reassembly):
     """
 
     def __init__(
-        self, packet: Packet, segment: Segment, openings: Any, finished: Callable[[Flow], None], seed: int
+        self, packet: Packet, segment: Segment, openings: Any, finished: Callable[[Flow], None], seed: int, room: Room
     ) -> None:
-        Reassembly.__init__(self, packet, segment)
+        Reassembly.__init__(self, packet, segment, room)
         self.openings = openings
         self.finished = finished
         self.table = FlowTable(seed)
@@ -47,6 +49,8 @@ class Streams(Reassembly):
         self.start = self.first_packet = array("q")
         self.first_file = array("i")
         self.linger = limits.LINGER_SECONDS * 1_000_000_000
+        self.silent_limit = limits.SILENT_FLOWS
+        self.silent = self.hand = self.forgotten = 0  # LIGHT and IGNORED flows; the last one looked at; forgotten ones
         self.websocket_packets = 0
         self.other_packets = 0
         self._make_room()
@@ -106,6 +110,8 @@ class Streams(Reassembly):
 
     def _new(self) -> cython.Py_ssize_t:
         """A number for the key in hand."""
+        if self.silent >= self.silent_limit:
+            self._forget_silent()
         index: cython.Py_ssize_t = self.table.add()
         if index >= len(self.states):
             self._make_room()
@@ -114,6 +120,8 @@ class Streams(Reassembly):
 
     def _reset(self, index: cython.Py_ssize_t) -> None:
         """Begin a flow anew at the packet in hand."""
+        if self.states[index] == FREE or self.states[index] == LIVE:
+            self.silent += 1
         self.states[index] = LIGHT
         self.seen[index] = 0
         self.packets[index] = 0
@@ -126,7 +134,23 @@ class Streams(Reassembly):
         self.live[2 * index] = low
         self.live[2 * index + 1] = high
 
+    def _forget_silent(self) -> None:
+        """Forget the first flow, no LIVE one, of which nothing came since the hand passed it last."""
+        table: FlowTable = self.table
+        while True:
+            self.hand = self.hand + 1 if self.hand + 1 < table.used else 0
+            if self.states[self.hand] == LIGHT or self.states[self.hand] == IGNORED:
+                if self.seen[self.hand] & TOUCHED == 0:
+                    break
+                self.seen[self.hand] &= TOUCHED - 1
+        if self.states[self.hand] == LIGHT:
+            self.other_packets += self.packets[self.hand]
+        self._forget(self.hand)
+        self.forgotten += 1
+
     def _forget(self, index: cython.Py_ssize_t) -> None:
+        if self.states[index] != LIVE:
+            self.silent -= 1
         self.states[index] = FREE
         self._remember(index, None, None)
         self.table.remove(index)
@@ -134,7 +158,7 @@ class Streams(Reassembly):
     def _light(self, index: cython.Py_ssize_t, forward: cython.bint) -> None:
         """A segment of a flow that has had no payload.
 
-        seen: bits 0 and 1 SYN of low and high, 2 and 3 who opened it, 4 and 5 FIN.
+        seen: bits 0 and 1 SYN of low and high, 2 and 3 who opened it, 4 and 5 FIN, 6 TOUCHED.
         """
         segment: Segment = self.in_hand
         bit: cython.int = 1 if forward else 2
@@ -154,6 +178,7 @@ class Streams(Reassembly):
             self._promote(index)
             self._live(index, forward)
             return
+        self.seen[index] |= TOUCHED
         self.packets[index] += 1
         if segment.flags & FIN:
             self.seen[index] |= 16 * bit
@@ -185,6 +210,7 @@ class Streams(Reassembly):
         elif seen & 8:
             flow.opener = flow.high
         self.states[index] = LIVE
+        self.silent -= 1
         self._remember(index, flow.low, flow.high)
         return flow
 
@@ -192,6 +218,7 @@ class Streams(Reassembly):
         """A segment of a flow that is no WebSocket. seen: bit 4 and 5 FIN of low and high."""
         segment: Segment = self.in_hand
         flags: cython.int = segment.flags
+        self.seen[index] |= TOUCHED
         if flags & (SYN | FIN | RST) == 0:
             self.other_packets += 1
             return
@@ -213,14 +240,24 @@ class Streams(Reassembly):
         self.other_packets += flow.packets
         self._remember(index, None, None)
         flow.index = -1
-        self.drop_held(flow.low)
-        self.drop_held(flow.high)
+        self._drop(flow)
         self.states[index] = IGNORED
+        self.silent += 1
         self.seen[index] &= 15
         if flow.low.fin_time != NO_TIME:
             self.seen[index] |= 16
         if flow.high.fin_time != NO_TIME:
             self.seen[index] |= 32
+
+    def _drop(self, flow: Flow) -> None:
+        """Let go of everything that is kept of a flow on which no connection was recognised."""
+        half: Half
+        for half in (flow.low, flow.high):
+            half.reader = None
+            self.drop_held(half)
+        if flow.opening is not None:
+            flow.opening.part()
+            flow.opening = None
 
     def _live(self, index: cython.Py_ssize_t, forward: cython.bint) -> None:
         """A segment of a flow that may carry a WebSocket."""
@@ -261,6 +298,8 @@ class Streams(Reassembly):
             half.shut_packet = 0
         if flow.holes:
             self._watch_holes(flow)
+        if self.room.full:
+            self.room.make_way()
 
     def _data(self, flow: Flow, half: Half) -> None:
         """A segment with payload and without SYN, FIN or RST. Most are next in order, whole, and somebody reads them:
@@ -325,7 +364,7 @@ class Streams(Reassembly):
             return
         if flow.connections is None:
             index = flow.index
-            self._ignore(flow)
+            self._finish(flow)  # frames may stand behind a hole
             self._forget(index)
             return
         self.lingering.append((self.packet.time, flow))
@@ -351,13 +390,18 @@ class Streams(Reassembly):
         high: Half = flow.high
         in_hand = packet.time, packet.number, packet.file
         packet.time, packet.number, packet.file = flow.last_time, flow.last_packet, flow.last_file
-        self.settle(flow, low)
-        self.settle(flow, high)
+        if high.fin_time != NO_TIME and high.fin_time < low.fin_time:  # whose FIN came first ended it, behind holes too
+            self.settle(flow, high)
+            self.settle(flow, low)
+        else:
+            self.settle(flow, low)
+            self.settle(flow, high)
         _cut_short(low)
         _cut_short(high)
         packet.time, packet.number, packet.file = in_hand
         if flow.connections is None:
             self.other_packets += flow.packets
+            self._drop(flow)
             return
         self.websocket_packets += flow.packets
         flow.complete = flow.ended and _is_whole(low) and _is_whole(high)

@@ -392,6 +392,13 @@ def one_byte(capture: Capture, packets: int) -> None:
             capture.send(connection.client, connection.server, b"G", PUSH | ACK)
 
 
+def joined_late(capture: Capture, packets: int) -> None:
+    """Connections that began before the capture, of which it has one packet with 500 bytes each."""
+    for _ in range(packets):
+        connection = capture.connect()
+        capture.send(connection.server, connection.client, capture.draw.randbytes(500), PUSH | ACK)
+
+
 def holes(capture: Capture, packets: int) -> None:
     """1 000 WebSockets (fewer where there are not so many packets) on which every second segment is missing."""
     count = min(1000, packets // 40)
@@ -412,6 +419,7 @@ HOSTILE: dict[str, Callable[[Capture, int], None]] = {
     "syn-flood": syn_flood,
     "half-open": half_open,
     "one-byte": one_byte,
+    "joined-late": joined_late,
     "holes": holes,
 }
 """What is measured for its memory, not for speed beside other tools."""

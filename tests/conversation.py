@@ -7,6 +7,7 @@ import struct
 from analyzer.frames import FrameReader
 from analyzer.messages import MessageReader
 from analyzer.records import END_CAPTURE, Connection, Flow, Frame, Half, Observer, Packet
+from analyzer.room import Room
 
 TEXT, BINARY, CONTINUATION, CLOSE, PING, PONG = 1, 2, 0, 8, 9, 10
 KEY = b"\x11\x92\x33\xf4"
@@ -54,14 +55,14 @@ class Talk:
 
     def __init__(self, deflate=False, takeover=True, payloads=True, judge=None):
         self.packet, self.seen, self.connection, self.flow = Packet(), Seen(), Connection(), Flow()
-        tables = frozenset(("frames", "messages"))
+        tables, room = frozenset(("frames", "messages")), Room(1 << 40)
         for side, half in ((self.connection.client, self.flow.low), (self.connection.server, self.flow.high)):
             side.source = side.half = half
             side.deflate, side.takeover, side.judge = deflate, takeover, judge
             half.known = True
             record = Frame()
-            reader = MessageReader(self.packet, side, record, self.seen, tables, payloads)
-            half.reader = FrameReader(self.packet, half, side, record, reader)
+            reader = MessageReader(self.packet, side, record, self.seen, tables, payloads, room)
+            half.reader = FrameReader(self.packet, half, side, record, reader, room)
         self.client, self.server = self.connection.client, self.connection.server
 
     def say(self, who, data, step=0, time=None):

@@ -43,10 +43,19 @@ class TestChain:
     @pytest.mark.parametrize("step", [0, 1, 3, 7])
     def test_frames_after_the_rest_of_a_frame_are_found_at_their_beginning(self, step: int) -> None:
         rest = JSON[20:]
-        frames = [frame(TEXT, JSON) for _ in range(12)]
+        frames = [frame(TEXT, JSON.replace(b"1", b"%d" % (number % 10))) for number in range(12)]
         chains = searched(rest + b"".join(frames), step=step)
         assert chains.begins >= len(rest)
         assert (chains.begins - len(rest)) % len(frames[0]) == 0
+
+    @pytest.mark.parametrize("masked", [0, 1])
+    def test_payload_that_repeats_itself_is_no_chain(self, masked: int) -> None:
+        for seed in range(400):
+            pattern = random_bytes(seed, 32 + seed % 64)
+            assert searched(pattern * 60, masked=masked).begins < 0, seed
+
+    def test_a_frame_that_is_sent_again_and_again_is_found_by_the_segments_it_begins(self) -> None:
+        assert searched(JSON[20:], *[frame(TEXT, JSON)] * 12).begins == len(JSON[20:])
 
     def test_masked_text_is_found_with_its_first_frame(self) -> None:
         rest = random_bytes(1, 300)

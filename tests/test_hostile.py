@@ -110,7 +110,7 @@ class TestConnections:
         assert result.connections.iloc[0]["lost_bytes"] > 0
 
     def test_what_is_held_beyond_holes_is_bounded_for_all_directions_together(self, monkeypatch: Any) -> None:
-        monkeypatch.setattr(limits, "HELD_IN_ALL_BYTES", 1 << 17)
+        monkeypatch.setattr(limits, "KEPT_IN_ALL_BYTES", 1 << 17)
         packets = []
         for port in range(1, 40):
             hosts = Hosts(port).open()

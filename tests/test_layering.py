@@ -10,7 +10,7 @@ from pathlib import Path
 
 import pytest
 
-GROUND = {"analyzer", "records", "limits", "problems"}
+GROUND = {"analyzer", "records", "limits", "problems", "room"}
 STAGES = {"capture", "packets", "streams", "tls", "upgrade", "frames", "messages", "outcome", "diagnosis"}
 HELPERS_OF = {
     "streams": {"flow_table", "reassembly"},

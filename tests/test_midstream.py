@@ -10,6 +10,7 @@ from typing import Any
 
 import pytest
 from conversation import BINARY, CLOSE, KEY, PING, PONG, TEXT, frame
+from hosts import ACK, ANSWER, FIN, REQUEST, RST, SYN, Hosts
 
 import analyzer
 
@@ -250,6 +251,41 @@ def rtp_like(chance: random.Random) -> Said:
 
 
 OTHERS = (tls, noise, http_body, http_text, ssh, dns, smtp, mysql, mqtt, redis, http2, bittorrent, postgres, rtp_like)
+
+
+class TestEnding:
+    @pytest.mark.parametrize("flags", [RST | ACK, FIN | ACK])
+    def test_frames_all_behind_a_hole_are_looked_at_when_the_flow_ends(self, flags: int) -> None:
+        hosts = Hosts().say("client", flags=SYN).say("server", flags=SYN | ACK).say("client", flags=ACK)
+        for who in ("client", "server"):
+            hosts.next[who] += 200  # the handshake
+        for number in range(8):
+            hosts.say("client", frame(TEXT, b"a question of some length %d" % number, key=KEY))
+            hosts.say("server", frame(TEXT, b"an answer of some length %d" % number))
+        hosts.say("client", frame(CLOSE, b"\x0f\xa0", key=KEY)).say("server", flags=flags)
+        row = (hosts if flags & RST else hosts.say("client", flags=flags)).row()
+        assert (row["opening"], row["client_code"]) == ("midstream", 4000)
+        assert (row["client_frames"], row["server_frames"]) == (9, 8)
+        assert row["transport_end"] == ("rst" if flags & RST else "fin") and row["transport_end_by"] == "server"
+
+
+    @pytest.mark.parametrize("deflated", [False, True])
+    @pytest.mark.parametrize("port", [40, 40000])
+    def test_an_answer_that_was_lost_is_told_by_what_came_after_it(self, port: int, deflated: bool) -> None:
+        offer = b"Sec-WebSocket-Extensions: permessage-deflate\r\n\r\n" if deflated else b"\r\n"
+        hosts = Hosts(port).say("client", flags=SYN).say("server", flags=SYN | ACK).say("client", REQUEST[:-2] + offer)
+        hosts.next["server"] += len(ANSWER[:-2] + offer)
+        bodies = [b"some words, number %d" % number for number in range(6)]
+        if deflated:
+            deflater = zlib.compressobj(wbits=-15)
+            bodies = [(deflater.compress(body) + deflater.flush(zlib.Z_SYNC_FLUSH))[:-4] for body in bodies]
+        for body in bodies:
+            hosts.say("client", frame(TEXT, body, rsv=4 * deflated, key=KEY))
+            hosts.say("server", frame(TEXT, body, rsv=4 * deflated))
+        row = hosts.close().row()
+        assert (row["opening"], row["client_code"], row["server_code"]) == ("handshake", 1000, 1000)
+        assert (row["client_messages"], row["server_messages"], row["outcome"]) == (6, 6, "clean")
+        assert row["client_bytes"] == 6 * len(b"some words, number 0")
 
 
 class TestOtherProtocols:

@@ -14,6 +14,7 @@ from mutations import Captured, written
 
 import analyzer
 from analyzer.records import Packet, Segment
+from analyzer.room import Room
 from analyzer.streams import Streams
 
 
@@ -139,7 +140,7 @@ class Flows:
 @pytest.mark.parametrize("forged", [True, False])
 def test_the_time_to_live_of_a_reset_stands_beside_that_of_its_sender(forged: bool) -> None:
     packet, segment, flows = Packet(), Segment(), Flows()
-    streams = Streams(packet, segment, flows, lambda flow: None, 1)
+    streams = Streams(packet, segment, flows, lambda flow: None, 1, Room(1 << 40))
     segment.version, segment.source_low, segment.destination_low = 4, 2, 1
     segment.source_port, segment.destination_port = 80, 40000
     for flags, time_to_live, data in ((ACK, 52, b"x"), (ACK, 52, b"y"), (RST, 243 if forged else 52, b"")):

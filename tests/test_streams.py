@@ -5,6 +5,7 @@ import random
 import pytest
 
 from analyzer.records import END_CAPTURE, END_FIN, END_RST, Connection, Packet, Reader, Segment
+from analyzer.room import Room
 from analyzer.streams import Streams
 
 FIN, SYN, RST, ACK = 1, 2, 4, 16
@@ -53,7 +54,7 @@ class Wire:
     def __init__(self):
         self.packet, self.segment = Packet(), Segment()
         self.taps, self.finished = Taps(self.packet), []
-        self.streams = Streams(self.packet, self.segment, self.taps, self.finished.append, 1)
+        self.streams = Streams(self.packet, self.segment, self.taps, self.finished.append, 1, Room(1 << 40))
         self.time = 0
 
     def send(self, who, sequence, data=b"", flags=ACK, ack=0, cut=0, port=40000):

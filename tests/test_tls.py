@@ -20,6 +20,7 @@ from analyzer.encapsulations import unwrap
 from analyzer.fragments import Fragments
 from analyzer.packets import Packets
 from analyzer.records import Packet, Reader, Segment
+from analyzer.room import Room
 from analyzer.sources import resolve
 from analyzer.streams import Streams
 from analyzer.tls.connection import Layer
@@ -69,7 +70,7 @@ class Openings:
         text = bytes(self.packet.data[start:stop])
         if look(text) != TLS and not holds_record(text):
             return False
-        self.layers.append(Layer(self.packet, flow, low, high, self.secrets, self.plain))
+        self.layers.append(Layer(self.packet, flow, low, high, self.secrets, self.plain, Room(1 << 40)))
         return True
 
     def plain(self, flow, low, high, start, stop):
@@ -81,7 +82,7 @@ class Openings:
 def read(capture, secrets):
     packet, segment = Packet(), Segment()
     openings = Openings(packet, secrets)
-    streams = Streams(packet, segment, openings, lambda flow: None, 1)
+    streams = Streams(packet, segment, openings, lambda flow: None, 1, Room(1 << 40))
     packets = Packets(packet, segment, streams, unwrap, Fragments())
     Captures(resolve([io.BytesIO(capture)]), packet, packets).run()
     streams.finish()

@@ -9,6 +9,7 @@ import pytest
 
 from analyzer import limits
 from analyzer.records import END_CAPTURE, END_FIN, MISSING, NO_TIME, Connection, Flow, Half, Packet, Reader
+from analyzer.room import Room
 from analyzer.upgrade import headers
 from analyzer.upgrade.http1 import Openings
 
@@ -61,7 +62,7 @@ class Conversation:
         self.flow.low.syn = self.flow.high.syn = True
         self.rows: list[Connection] = []
         self.accepted: list[Connection] = []
-        self.openings = Openings(self.packet, self.accept, self.rows.append)
+        self.openings = Openings(self.packet, self.accept, self.rows.append, Room(1 << 40))
         self.step = step
         self.handed = {True: 0, False: 0}
         self.position = {True: 0, False: 0}

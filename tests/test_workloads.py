@@ -23,6 +23,8 @@ from websockets.frames import Opcode
 from websockets.server import ServerProtocol
 from websockets.uri import parse_uri
 
+import analyzer
+
 BENCHMARKS = Path(__file__).parents[1] / "benchmarks"
 KINDS = ("feed", "bulk", "many", "mixed", "masked", "deflate")
 PACKETS = 4001
@@ -155,6 +157,30 @@ def test_a_workload_is_the_same_each_time(made, workloads, tmp_path):
     again = tmp_path / "again.pcap"
     assert workloads.make(truth.kind, PACKETS, again) == truth
     assert again.read_bytes() == path.read_bytes()
+
+
+@pytest.mark.parametrize(
+    ("kind", "flows", "speak"),
+    [("syn-flood", 1200, 0), ("half-open", 400, 0), ("one-byte", 300, 300), ("joined-late", 1200, 1200)],
+)
+def test_hostile_workloads_are_flows_that_lead_nowhere(kind, flows, speak, workloads, tmp_path):
+    path = tmp_path / "hostile.pcap"
+    assert workloads.make(kind, 1200, path).packets == 1200
+    found = defaultdict(int)
+    for _, ethernet in read_packets(path):
+        ends = (ethernet.data.src, ethernet.data.data.sport), (ethernet.data.dst, ethernet.data.data.dport)
+        found[frozenset(ends)] += len(ethernet.data.data.data)
+    assert (len(found), sum(size > 0 for size in found.values())) == (flows, speak)
+    result = analyzer.analyze(path)
+    assert result.connections.empty and "unaccounted" not in set(result.ledger["kind"])
+
+
+def test_every_second_segment_of_the_workload_of_holes_is_missing(workloads, tmp_path):
+    path = tmp_path / "holes.pcap"
+    truth = workloads.make("holes", 1600, path)
+    rows = analyzer.analyze(path).connections
+    assert len(rows) == truth.connections == 40
+    assert (rows["lost_bytes"] > 0).all() and not rows["server_exact"].any()
 
 
 def test_deflated_messages_are_compressed_json(workloads, tmp_path):

@@ -6,6 +6,7 @@ from collections.abc import Callable
 
 from analyzer import limits
 from analyzer.records import END_CAPTURE, END_RST, NO_TIME, Flow, Packet, Source, Tls
+from analyzer.room import Room
 from analyzer.tls import keylog
 from analyzer.tls.ciphers import Opened, Opener, Tls13, openers
 from analyzer.tls.directions import (
@@ -46,10 +47,13 @@ class Layer:
     facts: what is observed of it, kept on the flow.
     """
 
-    def __init__(self, packet: Packet, flow: Flow, low: Source, high: Source, secrets: Secrets, begin: Begin) -> None:
+    def __init__(
+        self, packet: Packet, flow: Flow, low: Source, high: Source, secrets: Secrets, begin: Begin, room: Room
+    ) -> None:
         self.packet = packet
         self.flow = flow
         self.secrets = secrets
+        self.room = room
         self.proxied: str | None = None
         self.begun = self.blind = self.is_tls13 = False
         self.state = HELLOS
@@ -87,6 +91,7 @@ class Layer:
         """Nothing of this flow is wanted any more: its bytes pass unread."""
         self.low.let_go()
         self.high.let_go()
+        self._tell_cost()
 
     # handshake
 
@@ -231,6 +236,13 @@ class Layer:
         """Nothing waits any longer where too much does."""
         if self._held > limits.TLS_HELD:
             self._stop_waiting()
+        else:
+            self._tell_cost()
+
+    def _tell_cost(self) -> None:
+        """Have what is held count for the room of all."""
+        waits = self.low.held is not None or self.high.held is not None
+        self.room.weigh(self, self._held if waits else 0, Layer._stop_waiting)
 
     def look_again(self) -> None:
         """Have the secrets come?"""
@@ -266,6 +278,7 @@ class Layer:
         for direction in ready:
             if direction.held is None and direction.ended >= 0 and direction.carrier.reader is direction:
                 direction.finish()
+        self._tell_cost()
 
     # trial decryption
 

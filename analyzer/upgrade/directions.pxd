@@ -1,11 +1,12 @@
 # C types of directions.py; what each field means stands there.
 
 from analyzer.records cimport Connection, Half, Packet, Reader, Side, Source
+from analyzer.room cimport Room
 from analyzer.upgrade.heads cimport head_end, look
 
 cdef int START, NEXT, HEAD, PREFACE, CHUNK, TRAILER, HELD, SEARCH
 cdef long long EVERYTHING, HELD_LIMIT, HELD_ENTRY, NO_LENGTH, IN_CHUNKS
-cdef Py_ssize_t HEAD_LIMIT, CHUNK_LINE_LIMIT
+cdef Py_ssize_t HEAD_LIMIT, SMALL_HEAD, CHUNK_LINE_LIMIT
 
 cdef class Exchange:
     cdef Direction client, server
@@ -37,6 +38,9 @@ cdef class Direction(Reader):
     cdef Py_ssize_t wanted
     cdef int phase, preface, ended
     cdef public bint late, lost_track
+    cdef bint weighed
+    cdef Room room
+    cdef object weigh(self, long long cost)
     cpdef object part(self)
     cpdef bint at_start(self)
     cpdef bint searches(self)

@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Any
 
 from analyzer import limits
 from analyzer.records import Connection, Half, Packet, Reader, Side, Source
+from analyzer.room import Room
 from analyzer.upgrade import headers, prefaces
 from analyzer.upgrade.heads import (
     ANSWER,
@@ -29,6 +30,7 @@ START, NEXT, HEAD, PREFACE, CHUNK, TRAILER, HELD, SEARCH = 0, 1, 2, 3, 4, 5, 6, 
 
 HEAD_LIMIT = limits.HEADER_BLOCK
 HELD_LIMIT = limits.HELD_BEFORE_ANSWER
+SMALL_HEAD = 2048  # bytes of a head under way that every open connection may take
 HELD_ENTRY = 200  # what keeping one chunk costs beside its bytes
 CHUNK_LINE_LIMIT = 4096  # a chunk size with its extensions, or a trailer field
 EVERYTHING = 1 << 62
@@ -100,11 +102,12 @@ class Direction(Reader):
     request may still come; after: who takes the frames then.
     """
 
-    def __init__(self, exchange: Exchange, packet: Packet, source: Source, half: Half) -> None:
+    def __init__(self, exchange: Exchange, packet: Packet, source: Source, half: Half, room: Room) -> None:
         self.exchange = exchange
         self.packet = packet
         self.source = source
         self.half = half
+        self.room = room
         self.peer: Any = None
         self.after: Reader | None = None
         self.pending: bytearray = bytearray()
@@ -119,6 +122,7 @@ class Direction(Reader):
         self.preface: cython.int = 0
         self.ended: cython.int = -1
         self.late: cython.bint = False
+        self.weighed: cython.bint = False
         self.lost_track: cython.bint = False
         source.reader = self
 
@@ -175,6 +179,7 @@ class Direction(Reader):
 
     def part(self) -> None:
         """Nothing more is asked of it: let the others go."""
+        self.weigh(0)
         self.exchange = self.peer = None  # type: ignore[assignment]
 
     def at_start(self) -> cython.bint:
@@ -278,10 +283,13 @@ class Direction(Reader):
             self.phase = HEAD
             if begun is not self.pending:
                 self.pending[:] = begun
+            if size > SMALL_HEAD:
+                self.weigh(size)
             return limit
         head: bytes = bytes(begun[:end])
         self.lost_track = False
         self.pending.clear()
+        self.weigh(0)
         self.phase = NEXT
         self.take_head(head)
         return origin + end
@@ -430,6 +438,7 @@ class Direction(Reader):
         if self.held is None:
             self.held = []
         self.held.append((bytes(data[at:stop]), packet.time, packet.number, packet.file, offset, 0, False))
+        self.weigh(cost)
         if self.exchange.answer_lost and self is self.exchange.client and self.holds_frames():
             self.exchange.presume()
 
@@ -444,6 +453,25 @@ class Direction(Reader):
         if self.held is None:
             self.held = []
         self.held.append((b"", 0, 0, 0, self.source.offset, size, cut))
+        self.weigh(cost)
+
+    def weigh(self, cost: cython.longlong) -> None:
+        """Have what is kept count for the room of all; most heads come at once and are never weighed."""
+        if cost > 0 or self.weighed:
+            self.weighed = cost > 0
+            self.room.weigh(self, cost, Direction.give_way)
+
+    def give_way(self) -> None:
+        """Too much is kept in all: what was held is left out, and a head that is still not whole given up."""
+        self.weighed = False
+        for entry in self.held or ():
+            self.over_bytes += len(entry[0])
+            self.over_gap += entry[5]
+        self.held = None
+        if self.phase == HELD:
+            self.held_cost = HELD_LIMIT
+        elif self.phase == HEAD:
+            self.exchange.give_up()
 
     def holds_frames(self) -> cython.bint:
         """Do the bytes held begin as a client's first frame does (RFC 6455 5.2)? Text never has a mask bit there."""
@@ -459,6 +487,7 @@ class Direction(Reader):
         over_gap: cython.longlong = self.over_gap
         self.held = None
         self.held_cost = self.over_bytes = self.over_gap = 0
+        self.weigh(0)
         for chunk, time, number, file, offset, gap, cut in held or ():
             if gap:
                 self.replay_gap(gap, cut, offset)
@@ -546,3 +575,4 @@ class Direction(Reader):
             self.other_bytes += len(entry[0])
         self.held = None
         self.over_bytes = self.over_gap = 0
+        self.weigh(0)

@@ -1,6 +1,7 @@
 # C types of http1.py; what each field means stands there.
 
 from analyzer.records cimport Connection, Flow, Half, Packet, Source
+from analyzer.room cimport Room
 from analyzer.upgrade.directions cimport Direction, Exchange
 from analyzer.upgrade.heads cimport FieldLines, look, status_of
 
@@ -12,6 +13,7 @@ cdef class Openings:
     cdef public Packet packet
     cdef public object accept, recognised, judge
     cdef public dict kinds, layers
+    cdef public Room room
     cdef public frozenset ports
     cdef FieldLines field_lines
     cpdef bint begin(self, Flow flow, Source low, Source high, Py_ssize_t start, Py_ssize_t stop)

@@ -10,7 +10,9 @@ from __future__ import annotations
 from collections.abc import Callable
 from typing import TYPE_CHECKING, Any
 
+from analyzer import limits
 from analyzer.records import Connection, Flow, Packet, Source
+from analyzer.room import Room
 from analyzer.upgrade import headers, midstream
 from analyzer.upgrade.directions import Direction, Exchange
 from analyzer.upgrade.heads import (
@@ -67,11 +69,13 @@ class Openings:
         packet: Packet,
         accept: Callable[[Connection], object],
         recognised: Callable[[Connection], object],
+        room: Room,
         ports: frozenset[int] = frozenset(),
     ) -> None:
         self.packet = packet
         self.accept = accept
         self.recognised = recognised
+        self.room = room
         self.ports = ports
         self.kinds: dict[str, int] = {}
         self.layers: dict[int, Callable[[Flow, Source, Source, bool], Any]] = {}
@@ -148,8 +152,8 @@ class Opening(Exchange):
         super().__init__()
         self.openings = openings
         self.flow = flow
-        self.low = Direction(self, openings.packet, low, flow.low)
-        self.high = Direction(self, openings.packet, high, flow.high)
+        self.low = Direction(self, openings.packet, low, flow.low, openings.room)
+        self.high = Direction(self, openings.packet, high, flow.high, openings.room)
         self.low.peer = self.high
         self.high.peer = self.low
         self.connection: Any = None
@@ -231,7 +235,8 @@ class Opening(Exchange):
             if line.startswith(b"HEAD "):
                 if self.head_requests is None:
                     self.head_requests = []
-                self.head_requests.append(self.asked - 1)
+                if len(self.head_requests) < limits.HEAD_REQUESTS:
+                    self.head_requests.append(self.asked - 1)
             elif line.startswith(b"CONNECT ") and not self.client.late:
                 self.waiting = TUNNEL_ANSWER
                 self.client.wait()
@@ -406,9 +411,13 @@ class Opening(Exchange):
         """The answer was not captured, but the client sends frames: it was a 101."""
         if self.waiting != UPGRADE_ANSWER:
             return
+        connection: Connection = self.connection
         self.waiting = NOTHING
-        self.connection.opening = "handshake"
-        self.openings.accept(self.connection)
+        connection.opening = "handshake"
+        if headers.deflate_of(connection.offered_extensions) is not None:  # RSV1 says whether it was agreed
+            connection.client.deflate = connection.server.deflate = True
+            connection.client.context_lost = connection.server.context_lost = True
+        self.openings.accept(connection)
         self.client.release()
         self.server.release()
 
@@ -446,3 +455,5 @@ class Opening(Exchange):
         else:
             self.server.other_bytes += len(begun)
             self.answer_lost = self.waiting == UPGRADE_ANSWER
+            if self.answer_lost and self.client.holds_frames():
+                self.presume()

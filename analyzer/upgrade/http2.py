@@ -84,7 +84,7 @@ class Http2(Exchange):
         sources: tuple[Source, Source],
         exact: bool,
     ) -> None:
-        super().__init__(flow)
+        super().__init__(flow, openings.room)
         self.openings = openings
         self.packet = openings.packet
         self.concluded = concluded
@@ -104,6 +104,7 @@ class Http2(Exchange):
     def part(self) -> None:
         """Let the directions go: in a ring they would wait for the garbage collector."""
         for walk in (self.low, self.high):
+            walk.drop_kept()
             walk.exchange = walk.peer = None  # type: ignore[assignment]
         self.streams.clear()
         self.closing.clear()
@@ -194,8 +195,8 @@ class Http2(Exchange):
         connection.recognised = self.packet.time
         describe(connection, fields)
         connection.forwarded_for = connection.forwarded_for or self.proxied
-        client = StreamSource(self.packet, walk.source, self.account)
-        server = StreamSource(self.packet, peer.source, self.account)
+        client = StreamSource(self.packet, walk.source, self.account, self.openings.room)
+        server = StreamSource(self.packet, peer.source, self.account, self.openings.room)
         connection.client.source, connection.client.half = client, walk.half
         connection.server.source, connection.server.half = server, peer.half
         if flow.connections is None:

@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING, Any
 
 from analyzer import limits
 from analyzer.records import MISSING, Flow, Half, Moment, Packet, Reader, Source
+from analyzer.room import Room
 from analyzer.upgrade.http2_streams import StreamSource
 
 if TYPE_CHECKING:
@@ -47,6 +48,7 @@ SIZES = {PRIORITY: 5, RST_STREAM: 4, PING: 8, WINDOW_UPDATE: 4}
 OF_THE_CONNECTION = frozenset((SETTINGS, PING, GOAWAY, PRIORITY_UPDATE))
 LARGEST = 1 << 14  # SETTINGS_MAX_FRAME_SIZE where nothing else is agreed (RFC 9113 6.5.2)
 CANDIDATE = re.compile(rb"(?=\x00[\x00-\x40].[\x00-\x09\x10][\x00-\x2d][\x00-\x7f]...)", re.DOTALL)
+KEPT_ENTRY = 300  # what keeping one piece and its moment costs beside its bytes
 CHAIN = 3  # frames in a row that make a chain certain; fewer do if they fill a piece exactly
 
 
@@ -101,8 +103,9 @@ def speaks_http2(flow: Flow, text: bytes) -> bool:
 class Exchange:
     """Who takes the frames of both directions of a flow."""
 
-    def __init__(self, flow: Flow) -> None:
+    def __init__(self, flow: Flow, room: Room) -> None:
         self.flow = flow
+        self.room = room
 
     def account(self, kind: str, size: int) -> None:
         """Put captured bytes into a cell of the ledger."""
@@ -204,6 +207,12 @@ class FrameWalk(Reader):
         """Keep bytes with their moment."""
         self.kept.append((text, offset, Moment(self.packet, self.half)))
         self.kept_size += len(text)
+        self.exchange.room.weigh(self, self.kept_size + KEPT_ENTRY * len(self.kept), FrameWalk.give_way)
+
+    def give_way(self) -> None:
+        """Too much is kept in all."""
+        self.go_on()
+        self.drop_kept()
 
     def read(self, text: bytes, start: int) -> None:
         """Read what comes next; text[0] is Packet.data[start]."""
@@ -376,10 +385,12 @@ class FrameWalk(Reader):
             self.exchange.account(SKIPPED, self.kept_size)
         self.kept.clear()
         self.kept_size = 0
+        self.exchange.room.weigh(self, 0, FrameWalk.give_way)
 
     def replay(self, found: int) -> None:
         """Have what was kept read, from byte `found` of it on, as that of its own packets."""
         kept, self.kept, self.kept_size = self.kept, [], 0
+        self.exchange.room.weigh(self, 0, FrameWalk.give_way)
         packet, source = self.packet, self.source
         data, offset, now = packet.data, source.offset, Moment(packet, self.half)
         if found:

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING
 
 from analyzer import limits
 from analyzer.records import MISSING, Connection, Packet, Source
+from analyzer.room import Room
 
 if TYPE_CHECKING:
     import cython
@@ -28,8 +29,9 @@ class StreamSource(Source):
     closed: (how, time, packet, file) of the end if that came meanwhile.
     """
 
-    def __init__(self, packet: Packet, carrier: Source, account: Callable[[str, int], None]) -> None:
+    def __init__(self, packet: Packet, carrier: Source, account: Callable[[str, int], None], room: Room) -> None:
         super().__init__()
+        self.room = room
         self.packet = packet
         self.carrier = carrier
         self.account = account
@@ -98,10 +100,18 @@ class StreamSource(Source):
             return
         text = bytes(packet.data[start:stop])
         self.held.append((text, packet.time, packet.number, packet.file, offset))
+        self.room.weigh(self, self.held_cost, StreamSource.give_way)
+
+    def give_way(self) -> None:
+        """Too much is kept in all: what was held is left out."""
+        self.over_bytes += sum(len(entry[0]) for entry in self.held)
+        self.held.clear()
+        self.held_cost = limits.HELD_BEFORE_ANSWER
 
     def release(self) -> int:
         """The stream is open: what was held goes to the reader, as bytes of its own packets. How many did not go in."""
         self.waits = False
+        self.room.weigh(self, 0, StreamSource.give_way)
         held, self.held, over = self.held, [], self.over_bytes
         self.over_bytes = 0
         packet = self.packet
@@ -136,6 +146,7 @@ class StreamSource(Source):
         self.waits = False
         size = sum(len(entry[0]) for entry in self.held) + self.over_bytes
         self.held.clear()
+        self.room.weigh(self, 0, StreamSource.give_way)
         self.over_bytes = 0
         if size:
             self.account(BESIDE, size)

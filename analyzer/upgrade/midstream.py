@@ -57,20 +57,29 @@ def may_begin_frame(text: bytes, masked: bool) -> bool:
     )
 
 
+NOTHING = Chains(-1, True)  # of a direction of which no byte came
+
+
 class Watcher(Reader):
     """One direction of a flow that may be a WebSocket.
 
-    other_bytes: bytes that turned out to be no frames', once HTTP is read; seen: bytes looked at. place: where its
-    frames begin, -1 while that is not known; weight, frames, masks, text, opcodes: of the chain there; certain: it is
-    enough by itself. head: where a head of HTTP/1.1 may begin, -1 if none may. exhausted: so many bytes were seen that
-    no more are wanted; hopeless: of either direction, so only a head of HTTP/1.1 is waited for.
+    other_bytes: bytes that turned out to be no frames', once HTTP is read; seen: bytes looked at; gone: those of them
+    that are no longer kept. place: where its frames begin, -1 while that is not known; weight, frames, masks, text,
+    opcodes: of the chain there; certain: it is enough by itself. head: where a head of HTTP/1.1 may begin, -1 if none
+    may. exhausted: so many bytes were seen that no more are wanted; hopeless: of either direction, so only a head of
+    HTTP/1.1 is waited for.
     """
+
+    __slots__ = (
+        *("certain", "chains", "ended", "exhausted", "frames", "gone", "half", "head", "hopeless", "masks"),
+        *("midstream", "opcodes", "other", "other_bytes", "packet", "place", "seen", "source", "text", "weight"),
+    )
 
     def __init__(self, midstream: Midstream, packet: Packet, source: Source, half: Half) -> None:
         self.midstream, self.packet, self.source, self.half = midstream, packet, source, half
-        self.chains = Chains(-1, True)
+        self.chains = NOTHING
         self.other: Watcher = self  # until both are there
-        self.other_bytes = self.seen = self.weight = self.frames = self.masks = self.text = self.opcodes = 0
+        self.other_bytes = self.seen = self.gone = self.weight = self.frames = self.masks = self.text = self.opcodes = 0
         self.place = self.head = -1
         self.certain = self.exhausted = self.hopeless = False
         self.ended: int | None = None
@@ -78,10 +87,12 @@ class Watcher(Reader):
 
     def data(self, start: int, stop: int) -> None:
         chains, packet = self.chains, self.packet
+        if chains is NOTHING:
+            chains = self.chains = Chains(-1, True)
         if self.hopeless and self.head < 0:
-            chains.forget()
+            self.gone += chains.forget()
         at = len(chains.content)
-        chains.add(packet.data, start, stop, self.source.offset, Moment(packet, self.half))
+        self.gone += chains.add(packet.data, start, stop, self.source.offset, Moment(packet, self.half))
         self.seen += stop - start
         if self.head < 0 and 65 <= packet.data[start] <= 90:
             self.head = at
@@ -94,11 +105,30 @@ class Watcher(Reader):
         if not self.hopeless:
             self.weigh(False)
             self.midstream.decide()
+        self.tell_cost()
+
+    def tell_cost(self) -> None:
+        """Have what is kept count for the room of all."""
+        self.midstream.openings.room.weigh(self, self.chains.cost(), Watcher.give_way)
+
+    def forget(self) -> None:
+        """Nothing that was kept is wanted any more."""
+        self.gone += self.chains.forget()
+        self.chains = NOTHING
+        self.tell_cost()
+
+    def give_way(self) -> None:
+        """Too much is kept in all: what comes from here on is looked at."""
+        self.forget()
+        self.place = self.head = -1
+        self.weight = self.frames = 0
+        self.certain = False
 
     def gap(self, size: int, cut: bool) -> None:
         self.head = -1
-        if not self.hopeless:
-            self.chains.missing(size, self.source.offset, cut)
+        if not self.hopeless and self.chains is not NOTHING:
+            self.gone += self.chains.missing(size, self.source.offset, cut)
+            self.tell_cost()
 
     def end(self, how: int) -> None:
         self.ended = how
@@ -136,6 +166,8 @@ class Watcher(Reader):
 class Midstream:
     """A flow whose handshake is not in the capture, until it is known what it is."""
 
+    __slots__ = ("flow", "high", "low", "openings")
+
     def __init__(self, openings: Openings, flow: Flow, low: Source, high: Source) -> None:
         self.openings, self.flow = openings, flow
         self.low = Watcher(self, openings.packet, low, flow.low)
@@ -146,6 +178,7 @@ class Midstream:
     def part(self) -> None:
         """Part from everything that leads back here: in a ring they would wait for the garbage collector."""
         for watcher in (self.low, self.high):
+            watcher.forget()
             watcher.midstream = watcher.source = watcher.half = watcher.other = None  # type: ignore[assignment]
 
     def decide(self) -> None:
@@ -166,7 +199,7 @@ class Midstream:
         """So much of a direction was seen that it is no WebSocket. The other one may yet ask for one."""
         watcher.exhausted = self.low.hopeless = self.high.hopeless = True
         watcher.source.skip = EVERYTHING
-        watcher.chains.forget()
+        watcher.forget()
         if self.low.exhausted and self.high.exhausted:
             self.give_up()
 
@@ -174,6 +207,7 @@ class Midstream:
         """It is no WebSocket, and none comes."""
         self.openings.count("other")
         for watcher in (self.low, self.high):
+            watcher.forget()
             watcher.source.reader = None
             watcher.source.skip = EVERYTHING
         self.flow.opening = None
@@ -190,6 +224,8 @@ class Midstream:
             direction.other_bytes += each.seen
             if low.seen or high.seen:
                 direction.gap(0, False)
+        low.forget()
+        high.forget()
         for piece in rest:
             watcher.chains.replay(piece, self.openings.packet, watcher.source, watcher.half)
 
@@ -208,7 +244,7 @@ class Midstream:
         for _, watcher, piece in pieces:
             watcher.chains.replay(piece, self.openings.packet, watcher.source, watcher.half)
         for watcher in (self.low, self.high):
-            watcher.chains.forget()
+            watcher.forget()
             if watcher.ended is not None and watcher.source.reader is not None:
                 watcher.source.reader.end(watcher.ended)
 
@@ -223,7 +259,7 @@ class Midstream:
         if watcher.place < 0:
             reader.gap(0, False)
         chains.begins = max(0, watcher.place)
-        side.unread_bytes += chains.before()
+        side.unread_bytes += chains.before() + watcher.gone
 
     def connect(self, client: Watcher, basis: str) -> Connection:
         """The row, and frame readers in place."""
