@@ -49,7 +49,7 @@ cdef class Direction(Reader):
     cpdef Py_ssize_t step(self, Py_ssize_t at, Py_ssize_t stop)
     cpdef Py_ssize_t message(self, Py_ssize_t at, Py_ssize_t stop)
     cpdef Py_ssize_t head(self, Py_ssize_t at, Py_ssize_t stop)
-    cpdef Py_ssize_t take_from(self, object begun, Py_ssize_t searched, Py_ssize_t limit, Py_ssize_t origin)
+    cpdef Py_ssize_t take_from(self, bytes begun, Py_ssize_t searched, Py_ssize_t limit, Py_ssize_t origin)
     cpdef object take_head(self, bytes head)
     cpdef Py_ssize_t collect(self, Py_ssize_t at, Py_ssize_t stop)
     cpdef object take_preface(self, bytes message)

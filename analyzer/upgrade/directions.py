@@ -260,10 +260,10 @@ class Direction(Reader):
         old: cython.Py_ssize_t = len(self.pending)
         limit: cython.Py_ssize_t = min(stop, at + HEAD_LIMIT + 1 - old)
         self.pending += bytes(data[at:limit])
-        return self.take_from(self.pending, max(0, old - 2), limit, at - old)
+        return self.take_from(bytes(self.pending), max(0, old - 2), limit, at - old)
 
     def take_from(
-        self, begun: Any, searched: cython.Py_ssize_t, limit: cython.Py_ssize_t, origin: cython.Py_ssize_t
+        self, begun: bytes, searched: cython.Py_ssize_t, limit: cython.Py_ssize_t, origin: cython.Py_ssize_t
     ) -> cython.Py_ssize_t:
         """Take the head that `begun` starts with, or keep that; origin: where its first byte would be in the chunk."""
         end: cython.Py_ssize_t = head_end(begun, searched)
@@ -276,10 +276,9 @@ class Direction(Reader):
             return limit
         if end < 0:
             self.phase = HEAD
-            if begun is not self.pending:
-                self.pending[:] = begun
+            self.pending[:] = begun
             return limit
-        head: bytes = bytes(begun[:end])
+        head: bytes = begun[:end]
         self.lost_track = False
         self.pending.clear()
         self.phase = NEXT
