@@ -146,7 +146,7 @@ def conclude(gathered: Gathered, files: Sequence[str]) -> Conclusions:
         [text or "" for text in gathered.texts.values],
         [_service(key) for key in gathered.services],
         files,
-        lambda row: Facts(*table[row].tolist()),
+        lambda row: Facts._make(table[row].tolist()),
         gathered.details,
         _catalog_text,
     )

@@ -10,9 +10,11 @@ cdef Py_ssize_t HEAD_LIMIT, CHUNK_LINE_LIMIT
 cdef class Exchange:
     cdef Direction client, server
     cdef public str proxied
+    cdef int depth
     cdef bint uncertain, answers_missing, answer_lost
     cpdef bint expects(self, Direction direction, int kind)
     cpdef object meet(self, Direction direction, int kind)
+    cpdef object handed_over(self)
     cpdef object count(self, str kind)
     cpdef object give_up(self)
     cpdef bint hand_over(self, int kind, bint exact)
@@ -38,6 +40,9 @@ cdef class Direction(Reader):
     cdef int phase, preface, ended
     cdef public bint late, lost_track
     cpdef object part(self)
+    cdef object read(self, Py_ssize_t start, Py_ssize_t stop)
+    cdef object miss(self, long long size, bint cut)
+    cdef object finish(self, int how)
     cpdef bint at_start(self)
     cpdef bint searches(self)
     cpdef object wait(self)

@@ -40,3 +40,4 @@ cdef class Opening(Exchange):
     cpdef object judge_early(self)
     cpdef object open_tunnel(self)
     cpdef object part(self)
+    cdef object leave_account(self)

@@ -172,6 +172,27 @@ class Opening(Exchange):
         connection: Connection = self.connection
         return connection
 
+    def handed_over(self) -> None:
+        """When both directions are frames, nothing more is asked of this: a connection that stays open keeps less."""
+        low: Direction = self.low
+        high: Direction = self.high
+        if low.source.reader is low or high.source.reader is high or self.flow.opening is not self:
+            return
+        if self.flow.connections is not None:
+            self.leave_account()
+            self.flow.opening = None
+            self.part()
+
+    def leave_account(self) -> None:
+        """The bytes beside handshakes and frames are the flow's to account for."""
+        flow: Flow = self.flow
+        size: cython.longlong = self.low.other_bytes + self.high.other_bytes
+        self.low.other_bytes = self.high.other_bytes = 0
+        if size:
+            if flow.layer_bytes is None:
+                flow.layer_bytes = {}
+            flow.layer_bytes["before the upgrade"] = flow.layer_bytes.get("before the upgrade", 0) + size
+
     def part(self) -> None:
         """Let the directions go: in a ring they would wait for the garbage collector."""
         self.low.part()
@@ -211,11 +232,7 @@ class Opening(Exchange):
         layer(flow, self.low.source, self.high.source, exact).proxied = self.proxied
         self.low.leave()
         self.high.leave()
-        if flow.layer_bytes is None:
-            flow.layer_bytes = {}
-        before: cython.longlong = flow.layer_bytes.get("before the upgrade", 0)
-        flow.layer_bytes["before the upgrade"] = before + self.low.other_bytes + self.high.other_bytes
-        self.low.other_bytes = self.high.other_bytes = 0
+        self.leave_account()
         return True
 
     def request(self, head: bytes) -> cython.longlong:
