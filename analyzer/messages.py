@@ -10,8 +10,6 @@ import codecs
 import zlib
 from typing import TYPE_CHECKING, Any
 
-from websockets.frames import apply_mask  # type: ignore[attr-defined]  # the C form where it is built
-
 from analyzer import limits
 from analyzer.records import (
     MISSING,
@@ -33,7 +31,7 @@ if TYPE_CHECKING:
 CONTINUATION, TEXT, BINARY, CLOSE, PING, PONG = 0, 1, 2, 8, 9, 10
 CONTROL_MOST = 125  # payload bytes of a control frame (RFC 6455 5.5)
 WHOLE_TEXT, WHOLE_BINARY = 0x81, 0x82  # first bytes of messages of one frame
-IN_PLACE = 64  # masked bytes: calling the libraries costs as much as looking at so many
+IN_PLACE = 64  # bytes to unmask: calling the libraries costs as much as looking at so many
 IGNORED, DATA = -1, 100  # what becomes of a payload, beside the control opcodes
 
 WRAP, HALF_WRAP = 1 << 32, 1 << 31  # of sequence numbers (RFC 9293 3.4)
@@ -87,6 +85,7 @@ class MessageReader(FramePayloadReader):
         self.keys = 0
         self.closes_seen = 0
         self.key_told = False
+        self.apply_mask: Any = None  # loaded when it is needed: that takes as long as reading 100 000 packets
 
     def whole(
         self,
@@ -216,12 +215,33 @@ class MessageReader(FramePayloadReader):
     def _unmasked(self, start: cython.Py_ssize_t, stop: cython.Py_ssize_t) -> bytes:
         """The payload bytes in clear (RFC 6455 5.3)."""
         data: cython.const[cython.uchar][::1] = self.packet.data
+        size: cython.Py_ssize_t = stop - start
+        masked: cython.bint = self.frame.masked
+        if size <= IN_PLACE:
+            return self._unmasked_in_place(start, size)
         piece: bytes = bytes(data[start:stop])
-        if not self.frame.masked:
+        if not masked:
             return piece
+        if self.apply_mask is None:
+            from websockets.frames import apply_mask  # type: ignore[attr-defined]  # the C form where it is built
+
+            self.apply_mask = apply_mask
         key: bytes = self.frame.masking_key.to_bytes(4, "big")
         turn: cython.int = self.position & 3
-        return apply_mask(piece, key[turn:] + key[:turn])
+        clear: bytes = self.apply_mask(piece, key[turn:] + key[:turn])
+        return clear
+
+    def _unmasked_in_place(self, start: cython.Py_ssize_t, size: cython.Py_ssize_t) -> bytes:
+        """The same for a few bytes."""
+        data: cython.const[cython.uchar][::1] = self.packet.data
+        clear: bytearray = bytearray(size)
+        key: cython.uint = self.frame.masking_key if self.frame.masked else 0
+        shift: cython.int = 24 - 8 * (self.position & 3)
+        index: cython.Py_ssize_t
+        for index in range(size):
+            clear[index] = data[start + index] ^ (key >> shift & 255)
+            shift = shift - 8 if shift else 24
+        return bytes(clear)
 
     def _is_ascii(
         self, start: cython.Py_ssize_t, stop: cython.Py_ssize_t, key: cython.uint, position: cython.longlong
