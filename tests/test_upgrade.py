@@ -10,6 +10,7 @@ import pytest
 from analyzer import limits
 from analyzer.records import END_CAPTURE, END_FIN, MISSING, NO_TIME, Connection, Flow, Half, Packet, Reader
 from analyzer.upgrade import headers
+from analyzer.upgrade.heads import FieldLines
 from analyzer.upgrade.http1 import Openings
 
 REQUEST = (
@@ -552,3 +553,17 @@ class TestFieldValues:
     )
     def test_a_bodys_length_is_told_by_its_fields(self, length: str | None, encoding: str | None, body: int) -> None:
         assert headers.body_length(length, encoding, headers.UNTIL_CLOSE) == body
+
+
+def test_a_head_reads_the_same_whatever_head_was_read_before():
+    rng = random.Random(7)
+    names = [b"Host", b"Upgrade", b"Cookie", b"Sec-WebSocket-Key", b"Sec-WebSocket-Accept", b"host", b"Origin", b""]
+    values = [b"", b"a", b"ab", b" a ", b"\xff", b"x" * 300]
+    ends = [b"\r\n", b"\n"]
+    shared = FieldLines()
+    for _ in range(3000):
+        begins = [rng.choice([rng.choice(names) + b": ", b" ", b"\t"]) for _ in range(rng.randrange(5))]
+        lines = [begin + rng.choice(values) for begin in begins]
+        lines += [b"X-Other: 1"] * rng.choice([0, 0, 40])
+        head = b"".join(line + rng.choice(ends) for line in [b"GET / HTTP/1.1", *lines, b""])
+        assert shared.fields(head) == FieldLines().fields(head)

@@ -1,6 +1,7 @@
 """Holds handshakes, frames and endings against the rules, and tells the observer of each that was broken.
 
-The stages call it where a handshake is whole and where something is unusual. What can't be judged, because bytes or the handshake are missing, is not judged.
+The stages call it where a handshake is whole and where something is unusual. What can't be judged, because bytes or
+the handshake are missing, is not judged.
 """
 
 from __future__ import annotations
@@ -54,7 +55,7 @@ class Rules:
             findings += tuple(handshake.request_key(key))
         if findings:
             self.tell(connection.client, findings)
-        before: Any = self.keys.get(key)
+        before: Any = None if key is None else self.keys.get(key)
         if before is None and key is not None:
             if len(self.keys) >= limits.KEYS_COMPARED:
                 self.keys.clear()
