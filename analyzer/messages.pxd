@@ -26,12 +26,14 @@ cdef class MessageReader(FramePayloadReader):
     cdef bytes control
     cdef int text
     cdef bint control_whole, key_told, checks_window
+    cdef object apply_mask
     cdef long long closes_seen
     cdef bint _looks_odd(self) except? True
     cdef object _look_at_key(self, long long key)
     cdef object _begin_message(self)
     cdef object _check_text(self, Py_ssize_t start, Py_ssize_t stop)
     cdef bytes _unmasked(self, Py_ssize_t start, Py_ssize_t stop)
+    cdef bytes _unmasked_in_place(self, Py_ssize_t start, Py_ssize_t size)
     cdef object _complete_message(self)
     cdef object _abandon_message(self)
     cdef long long _inflate(self)

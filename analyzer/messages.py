@@ -9,8 +9,6 @@ from __future__ import annotations
 import zlib
 from typing import TYPE_CHECKING, Any
 
-from websockets.frames import apply_mask  # type: ignore[attr-defined]  # the C form where it is built
-
 from analyzer import limits
 from analyzer.records import (
     MISSING,
@@ -36,6 +34,7 @@ CONTROL_MOST = 125  # payload bytes of a control frame (RFC 6455 5.5)
 WHOLE_TEXT, WHOLE_BINARY = 0x81, 0x82  # first bytes of messages of one frame
 SMALL_MESSAGE, FEW_PINGS = 2048, 16  # bytes gathered, and Pings, that every open connection may take
 PING_COST = 250  # bytes of memory for an unanswered Ping
+IN_PLACE = 64  # bytes to unmask: calling the libraries costs as much as looking at so many
 IGNORED, DATA = -1, 100  # what becomes of a payload, beside the control opcodes
 
 WRAP, HALF_WRAP, LOW_32 = 1 << 32, 1 << 31, (1 << 32) - 1  # of sequence numbers (RFC 9293 3.4)
@@ -93,6 +92,7 @@ class MessageReader(FramePayloadReader):
         self.keys = 0
         self.closes_seen = 0
         self.key_told = False
+        self.apply_mask: Any = None  # loaded when it is needed: that takes as long as reading 100 000 packets
 
     def whole(
         self,
@@ -229,12 +229,33 @@ class MessageReader(FramePayloadReader):
     def _unmasked(self, start: cython.Py_ssize_t, stop: cython.Py_ssize_t) -> bytes:
         """The payload bytes in clear (RFC 6455 5.3)."""
         data: cython.const[cython.uchar][::1] = self.packet.data
+        size: cython.Py_ssize_t = stop - start
+        masked: cython.bint = self.frame.masked
+        if size <= IN_PLACE:
+            return self._unmasked_in_place(start, size)
         piece: bytes = bytes(data[start:stop])
-        if not self.frame.masked:
+        if not masked:
             return piece
+        if self.apply_mask is None:
+            from websockets.frames import apply_mask  # type: ignore[attr-defined]  # the C form where it is built
+
+            self.apply_mask = apply_mask
         key: bytes = self.frame.masking_key.to_bytes(4, "big")
         turn: cython.int = self.position & 3
-        return apply_mask(piece, key[turn:] + key[:turn])
+        clear: bytes = self.apply_mask(piece, key[turn:] + key[:turn])
+        return clear
+
+    def _unmasked_in_place(self, start: cython.Py_ssize_t, size: cython.Py_ssize_t) -> bytes:
+        """The same for a few bytes."""
+        data: cython.const[cython.uchar][::1] = self.packet.data
+        clear: bytearray = bytearray(size)
+        key: cython.uint = self.frame.masking_key if self.frame.masked else 0
+        shift: cython.int = 24 - 8 * (self.position & 3)
+        index: cython.Py_ssize_t
+        for index in range(size):
+            clear[index] = data[start + index] ^ (key >> shift & 255)
+            shift = shift - 8 if shift else 24
+        return bytes(clear)
 
     def _check_text(self, start: cython.Py_ssize_t, stop: cython.Py_ssize_t) -> None:
         """Go on checking that the whole message is UTF-8 (RFC 6455 5.6, 8.1)."""

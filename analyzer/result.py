@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from datetime import datetime
 from typing import TYPE_CHECKING, Any
 
@@ -130,6 +130,11 @@ class Result:
     @property
     def errors(self) -> list[CannotRead]:
         return self._account.errors
+
+    @property
+    def counts(self) -> Mapping[tuple[str, str], int]:
+        """The ledger's counts by unit and kind."""
+        return self._account.ledger
 
     @property
     def flow_kinds(self) -> dict[str, int]:

@@ -172,6 +172,11 @@ class FakeResult:
     files: list[str] = field(default_factory=lambda: ["a.pcap"])
 
     @property
+    def counts(self) -> dict[tuple[str, str], int]:
+        """The ledger's counts by unit and kind."""
+        return {(row.unit, row.kind): int(row.count) for row in self.ledger.itertuples()}
+
+    @property
     def empty(self) -> bool:
         """Whether no WebSocket was found."""
         return self.connections.empty

@@ -61,7 +61,7 @@ def fields(given: dict[str, Any]) -> Any:
         for each in value if isinstance(value, list) else [value]:
             if each is not None:
                 lines.append(f"{name}: {each}\r".encode())
-    return FieldLines().fields(lines)
+    return FieldLines().fields(b"\n".join(lines))
 
 
 def shake(

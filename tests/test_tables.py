@@ -10,8 +10,10 @@ import pandas as pd
 import pytest
 from by_hand import SECOND, START, Talk
 
+from analyzer.diagnosis.facts import FIELDS
+from analyzer.diagnosis.finding import Finding
 from analyzer.records import MISSING, NO_TIME, Close, Frame, Message, Side
-from analyzer.schema import TABLES, TEXT, address
+from analyzer.schema import DIAGNOSED, TABLES, TEXT, address
 from analyzer.tables import PIECE, Tables
 
 ALL = frozenset(TABLES)
@@ -423,3 +425,10 @@ class TestPieces:
         [messages] = [frame for name, frame in given if name == "messages"]
         assert len(messages) == 0
         check_dtypes("messages", messages, 1)
+
+
+def test_every_column_of_the_connections_is_kept_by_the_diagnosis():
+    for column in TABLES["connections"].columns:
+        kept = Finding._fields if column.name in DIAGNOSED else FIELDS
+        assert isinstance(column.sources, str) and column.sources in kept, column.name
+    assert len(set(FIELDS)) == len(FIELDS)

@@ -174,7 +174,7 @@ def conclude(gathered: Gathered, files: Sequence[str], places: Places) -> Conclu
         [text or "" for text in gathered.texts.values],
         [_service(key) for key in gathered.services],
         files,
-        lambda row: Facts(*table[row].tolist()),
+        lambda row: Facts._make(table[row].tolist()),
         gathered.details,
         _catalog_text,
         places=places,

@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
-from typing import Any
-
-import pandas as pd
+from typing import TYPE_CHECKING, Any
 
 from analyzer.outputs import words
 from analyzer.outputs.escaping import visible
 from analyzer.outputs.words import Line
+
+if TYPE_CHECKING:
+    import pandas as pd
 
 MOST = 4
 UNATTRIBUTED = ("middlebox reset", "peer vanished", "idle expiry", "server shutdown", "server stopped")

@@ -5,13 +5,14 @@ from __future__ import annotations
 import shlex
 from collections import Counter
 from collections.abc import Iterator, Sequence
-from typing import Any
-
-import pandas as pd
+from typing import TYPE_CHECKING, Any
 
 from analyzer.outputs import findings, returns, words
 from analyzer.outputs.escaping import visible
 from analyzer.outputs.words import Line
+
+if TYPE_CHECKING:
+    import pandas as pd
 
 ATTENTION = ("unanswered-close", "dropped", "refused", "no-answer", "unknown")
 EXAMPLES = 3
@@ -50,8 +51,7 @@ def lines(result: Any, inputs: Sequence[str], again: str = "") -> list[Line]:
 def absence(result: Any, inputs: Sequence[str]) -> list[Line]:
     """That there is no WebSocket, and the likely reason."""
     found: list[Line] = [[(f"No WebSocket in {words.files(inputs)}.", "bold")]]
-    ledger = result.ledger
-    packets = int(ledger.loc[ledger["unit"] == "packet", "count"].sum())
+    packets = sum(count for (unit, _), count in result.counts.items() if unit == "packet")
     flows = {kind: number for kind, number in result.flow_kinds.items() if number}
     if not packets:
         found.append([("  It holds no packets (in the time asked for).", "")])
@@ -60,9 +60,9 @@ def absence(result: Any, inputs: Sequence[str]) -> list[Line]:
     for kind, number in sorted(flows.items(), key=lambda item: -item[1]):
         what = _PROTOCOLS.get(kind, visible(kind))
         found.append([(f"  {words.counted(number, 'TCP connection')}: {what}.", "")])
-    cut = ledger.loc[(ledger["unit"] == "byte") & ledger["kind"].astype("string").str.startswith("cut"), "count"].sum()
+    cut = sum(count for (unit, kind), count in result.counts.items() if unit == "byte" and kind.startswith("cut"))
     if cut:
-        sentence = f"  Packets are cut short: {words.counted(int(cut), 'byte')} are missing; record them whole (-s 0)."
+        sentence = f"  Packets are cut short: {words.counted(cut, 'byte')} are missing; record them whole (-s 0)."
         found.append([(sentence, "yellow")])
     return found
 

@@ -6,8 +6,6 @@ import sys
 from collections.abc import Iterable
 from typing import Any, TextIO
 
-import pandas as pd
-
 from analyzer.outputs.escaping import visible
 
 Line = list[tuple[str, str]]
@@ -48,6 +46,8 @@ COLOURS = {
 
 def is_missing(value: Any) -> bool:
     """Whether a single value of a table is missing."""
+    import pandas as pd
+
     return value is None or value is pd.NA or value is pd.NaT or (isinstance(value, float) and value != value)
 
 
@@ -71,6 +71,8 @@ def duration(nanoseconds: int) -> str:
 
 def elapsed(value: Any) -> str:
     """A timedelta for people, an empty text if it is missing."""
+    import pandas as pd
+
     return "" if is_missing(value) else duration(int(pd.Timedelta(value).as_unit("ns").value))
 
 

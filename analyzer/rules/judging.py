@@ -1,7 +1,7 @@
 """Holds handshakes, frames and endings against the rules, and tells the observer of each that was broken.
 
-The stages call it where a handshake is whole and where something is unusual. What can't be judged, because bytes or the
-handshake are missing, is not judged.
+The stages call it where a handshake is whole and where something is unusual. What can't be judged, because bytes or
+the handshake are missing, is not judged.
 """
 
 from __future__ import annotations

@@ -11,9 +11,11 @@ cdef Py_ssize_t HEAD_LIMIT, SMALL_HEAD, CHUNK_LINE_LIMIT
 cdef class Exchange:
     cdef Direction client, server
     cdef public str proxied
+    cdef int depth
     cdef bint uncertain, answers_missing, answer_lost
     cpdef bint expects(self, Direction direction, int kind)
     cpdef object meet(self, Direction direction, int kind)
+    cpdef object handed_over(self)
     cpdef object count(self, str kind)
     cpdef object give_up(self)
     cpdef bint hand_over(self, int kind, bint exact)
@@ -42,6 +44,9 @@ cdef class Direction(Reader):
     cdef Room room
     cdef object weigh(self, long long cost)
     cpdef object part(self)
+    cdef object read(self, Py_ssize_t start, Py_ssize_t stop)
+    cdef object miss(self, long long size, bint cut)
+    cdef object finish(self, int how)
     cpdef bint at_start(self)
     cpdef bint searches(self)
     cpdef object wait(self)
@@ -53,7 +58,7 @@ cdef class Direction(Reader):
     cpdef Py_ssize_t step(self, Py_ssize_t at, Py_ssize_t stop)
     cpdef Py_ssize_t message(self, Py_ssize_t at, Py_ssize_t stop)
     cpdef Py_ssize_t head(self, Py_ssize_t at, Py_ssize_t stop)
-    cpdef Py_ssize_t take_from(self, object begun, Py_ssize_t searched, Py_ssize_t limit, Py_ssize_t origin)
+    cpdef Py_ssize_t take_from(self, bytes begun, Py_ssize_t searched, Py_ssize_t limit, Py_ssize_t origin)
     cpdef object take_head(self, bytes head)
     cpdef Py_ssize_t collect(self, Py_ssize_t at, Py_ssize_t stop)
     cpdef object take_preface(self, bytes message)

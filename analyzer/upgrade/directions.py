@@ -41,13 +41,15 @@ class Exchange:
     """Who takes the heads of both directions.
 
     client, server: the directions by role, None until a head tells. proxied: the source of a PROXY header.
-    uncertain: bytes are missing; answers_missing: bytes of the server; answer_lost: an upgrade's answer among them.
+    depth: of calls from below that are under way. uncertain: bytes are missing; answers_missing: bytes of the server;
+    answer_lost: an upgrade's answer among them.
     """
 
     def __init__(self) -> None:
         self.client: Any = None
         self.server: Any = None
         self.proxied: str | None = None
+        self.depth: cython.int = 0
         self.uncertain: cython.bint = False
         self.answers_missing: cython.bint = False
         self.answer_lost: cython.bint = False
@@ -62,6 +64,9 @@ class Exchange:
     def hand_over(self, kind: cython.int, exact: cython.bint) -> cython.bint:
         """The bytes from here on are another layer's. exact: so it was agreed. True: that layer reads them now."""
         return False
+
+    def handed_over(self) -> None:
+        """Another reader has the bytes of a direction now. Called when nothing else is under way."""
 
     def count(self, kind: str) -> None:
         """The bytes turned out to be of a kind."""
@@ -127,7 +132,16 @@ class Direction(Reader):
         source.reader = self
 
     def data(self, start: cython.Py_ssize_t, stop: cython.Py_ssize_t) -> None:
-        """See Reader. A step takes at least one byte, or changes what is read next."""
+        """See Reader."""
+        exchange: Exchange = self.exchange
+        exchange.depth += 1
+        self.read(start, stop)
+        exchange.depth -= 1
+        if exchange.depth == 0 and self.source.reader is not self:
+            exchange.handed_over()
+
+    def read(self, start: cython.Py_ssize_t, stop: cython.Py_ssize_t) -> None:
+        """Read the bytes, step by step: each takes at least one byte, or changes what is read next."""
         at: cython.Py_ssize_t = start
         while at < stop and self.source.reader is self:
             if self.phase == HELD:
@@ -140,7 +154,14 @@ class Direction(Reader):
             self.deliver(at, stop, self.source.offset + at - start)
 
     def gap(self, size: cython.longlong, cut: cython.bint) -> None:
-        """See Reader. What is under way is given up; reading goes on where a chunk begins like a head."""
+        """See Reader."""
+        exchange: Exchange = self.exchange
+        exchange.depth += 1
+        self.miss(size, cut)
+        exchange.depth -= 1
+
+    def miss(self, size: cython.longlong, cut: cython.bint) -> None:
+        """What is under way is given up; reading goes on where a chunk begins like a head."""
         if self.phase == HELD:
             self.hold_gap(size, cut)
             return
@@ -168,6 +189,13 @@ class Direction(Reader):
 
     def end(self, how: cython.int) -> None:
         """See Reader."""
+        exchange: Exchange = self.exchange
+        exchange.depth += 1
+        self.finish(how)
+        exchange.depth -= 1
+
+    def finish(self, how: cython.int) -> None:
+        """No more bytes come."""
         self.ended = how
         if self.late:
             self.resume_unrequested()
@@ -265,10 +293,10 @@ class Direction(Reader):
         old: cython.Py_ssize_t = len(self.pending)
         limit: cython.Py_ssize_t = min(stop, at + HEAD_LIMIT + 1 - old)
         self.pending += bytes(data[at:limit])
-        return self.take_from(self.pending, max(0, old - 2), limit, at - old)
+        return self.take_from(bytes(self.pending), max(0, old - 2), limit, at - old)
 
     def take_from(
-        self, begun: Any, searched: cython.Py_ssize_t, limit: cython.Py_ssize_t, origin: cython.Py_ssize_t
+        self, begun: bytes, searched: cython.Py_ssize_t, limit: cython.Py_ssize_t, origin: cython.Py_ssize_t
     ) -> cython.Py_ssize_t:
         """Take the head that `begun` starts with, or keep that; origin: where its first byte would be in the chunk."""
         end: cython.Py_ssize_t = head_end(begun, searched)
@@ -281,12 +309,11 @@ class Direction(Reader):
             return limit
         if end < 0:
             self.phase = HEAD
-            if begun is not self.pending:
-                self.pending[:] = begun
+            self.pending[:] = begun
             if size > SMALL_HEAD:
                 self.weigh(size)
             return limit
-        head: bytes = bytes(begun[:end])
+        head: bytes = begun[:end]
         self.lost_track = False
         self.pending.clear()
         self.weigh(0)

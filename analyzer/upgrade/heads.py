@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from array import array
 from typing import TYPE_CHECKING, Any
 
 from analyzer.upgrade import headers, prefaces
@@ -48,6 +49,8 @@ FIELD_NAMES = {
 CHANGING = {b"sec-websocket-key", b"sec-websocket-accept", b"date", b"cookie", b"set-cookie", b"etag", b"x-request-id"}
 UNUSED = (OTHER_FIELD, "")
 METHOD_LIMIT = 32
+LINE_FEED, RETURN = 10, 13
+LINES_ALIKE, LONG = 32, 1 << 30
 LINE_LIMIT, LINES_KEPT = 256, 2048  # header lines remembered with what they say: most recur in every handshake
 
 
@@ -93,15 +96,22 @@ def line_kind(text: bytes) -> cython.int:
     return REQUEST
 
 
-def head_end(text: Any, start: cython.Py_ssize_t) -> cython.Py_ssize_t:
+def head_end(text: bytes, start: cython.Py_ssize_t) -> cython.Py_ssize_t:
     """Where a head ends: after its first empty line, CRLF or bare LF (RFC 9112 2.2); -1 while it has none."""
-    strict: cython.Py_ssize_t = text.find(b"\n\r\n", start)
-    bare: cython.Py_ssize_t
-    if strict < 0:
-        bare = text.find(b"\n\n", start)
-        return -1 if bare < 0 else bare + 2
-    bare = text.find(b"\n\n", start, strict)
-    return strict + 3 if bare < 0 else bare + 2
+    at: cython.Py_ssize_t
+    size: cython.Py_ssize_t = len(text)
+    for at in range(start, size - 1):
+        if text[at] == LINE_FEED:
+            if text[at + 1] == LINE_FEED:
+                return at + 2
+            if text[at + 1] == RETURN and at + 2 < size and text[at + 2] == LINE_FEED:
+                return at + 3
+    return -1
+
+
+def first_line(head: bytes) -> bytes:
+    """A head's first line, without its line feed."""
+    return head[: head.find(b"\n")]
 
 
 def status_of(line: bytes) -> cython.int:
@@ -113,31 +123,86 @@ def status_of(line: bytes) -> cython.int:
 
 
 class FieldLines:
-    """Reads field lines, and remembers the usual ones: a bounded memory for speed that never changes a result."""
+    """Reads field lines, and remembers usual ones: a bounded memory for speed that never changes a result.
+
+    Heads of one kind are alike, so a line is first compared with the one in its place in the head before: `begins`,
+    `names` (bytes up to its value; LONG where a line is not to be taken for another with the same name), `slots` and
+    `values` tell of the first `count` lines of that one.
+    """
 
     def __init__(self) -> None:
         self.lines: dict[bytes, tuple[int, str]] = {}
+        self.before = b""
+        self.count = 0
+        self.begins = array("q", bytes(8 * LINES_ALIKE))
+        self.names = array("q", bytes(8 * LINES_ALIKE))
+        self.slots = array("i", bytes(4 * LINES_ALIKE))
+        self.values: list[str] = [""] * LINES_ALIKE
+        self.slot = OTHER_FIELD
+        self.name = LONG
+        self.value = ""
 
-    def fields(self, lines: Any) -> Any:
+    def fields(self, head: bytes) -> list[str | None]:
         """The fields that matter of a head's lines after its first: equal names joined, folds undone (RFC 9112 5)."""
         found: list[str | None] = [None] * FIELDS
-        index: cython.Py_ssize_t
+        size: cython.Py_ssize_t = len(head)
+        at: cython.Py_ssize_t = head.find(b"\n") + 1 or size
+        line: cython.Py_ssize_t = 0
         slot: cython.int
         last: cython.int = OTHER_FIELD
-        for index in range(1, len(lines)):
-            line: bytes = lines[index]
-            known: Any = self.lines.get(line)
-            if known is None:
-                known = self.field(line)
-            slot, value = known
+        while at < size:
+            at = self.take(head, at, line)
+            line += 1
+            slot = self.slot
             if slot == FOLDED:
                 if last >= 0:
-                    found[last] = f"{found[last]} {value}"
+                    found[last] = f"{found[last]} {self.value}"
                 continue
             last = slot
             if slot >= 0:
-                found[slot] = value if found[slot] is None else f"{found[slot]}, {value}"
+                found[slot] = self.value if found[slot] is None else f"{found[slot]}, {self.value}"
+        self.before = head
+        self.count = min(line, LINES_ALIKE)
         return found
+
+    def take(self, head: bytes, start: cython.Py_ssize_t, line: cython.Py_ssize_t) -> cython.Py_ssize_t:
+        """Read a line into `slot` and `value`; where the next one begins. line: its place in the head."""
+        before: bytes = self.before
+        size: cython.Py_ssize_t = len(head)
+        at: cython.Py_ssize_t = start
+        old: cython.Py_ssize_t = self.begins[line] if line < self.count else len(before)
+        until: cython.Py_ssize_t = min(size, len(before) - old + start)
+        while at < until and head[at] == before[old] and head[at] != LINE_FEED:
+            at += 1
+            old += 1
+        alike: cython.bint = line < self.count and at - start >= self.names[line]
+        if at < until and head[at] == before[old]:
+            self.slot, self.value = self.slots[line], self.values[line]
+        else:
+            while at < size and head[at] != LINE_FEED:
+                at += 1
+            if alike and (self.slots[line] < 0 or self.slots[line] == KEY or self.slots[line] == ACCEPT):
+                self.slot = self.slots[line]
+                self.value = headers.text_of(head[start + self.names[line] : at].strip()) if self.slot >= 0 else ""
+            else:
+                self.look_up(head[start:at])
+                if line < LINES_ALIKE:
+                    self.names[line] = self.name
+        if line < LINES_ALIKE:
+            self.begins[line] = start
+            self.slots[line] = self.slot
+            self.values[line] = self.value
+        return at + 1
+
+    def look_up(self, line: bytes) -> None:
+        """Read a line that is not as the one before it."""
+        known: Any = self.lines.get(line)
+        if known is None:
+            known = self.field(line)
+        self.slot, self.value = known
+        self.name = line.find(b":") + 1 or LONG
+        if self.slot == FOLDED:
+            self.name = LONG
 
     def field(self, line: bytes) -> Any:
         """One field line as (which field, its value)."""

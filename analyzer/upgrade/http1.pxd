@@ -3,9 +3,10 @@
 from analyzer.records cimport Connection, Flow, Half, Packet, Source
 from analyzer.room cimport Room
 from analyzer.upgrade.directions cimport Direction, Exchange
-from analyzer.upgrade.heads cimport FieldLines, look, status_of
+from analyzer.upgrade.heads cimport FieldLines, first_line, look, status_of
 
 cdef int NOTHING, UPGRADE_ANSWER, TUNNEL_ANSWER
+cdef Py_ssize_t KEY, HOST, UPGRADE, PROTOCOL, ACCEPT, EXTENSIONS, LENGTH, ENCODING, ORIGIN, USER_AGENT, X_FORWARDED_FOR, FORWARDED
 cdef long long NO_LENGTH, IN_CHUNKS
 cdef Py_ssize_t FIRST_LOOK
 
@@ -15,7 +16,7 @@ cdef class Openings:
     cdef public dict kinds, layers
     cdef public Room room
     cdef public frozenset ports
-    cdef FieldLines field_lines
+    cdef FieldLines requests, answers
     cpdef bint begin(self, Flow flow, Source low, Source high, Py_ssize_t start, Py_ssize_t stop)
     cpdef object count(self, str kind)
     cpdef bint begin_frames(self, Flow flow, Source low, Source high, bytes text)
@@ -30,14 +31,15 @@ cdef class Opening(Exchange):
     cdef bytes cut_request
     cdef long long asked, answered
     cdef int waiting, last_status
-    cpdef object ask_upgrade(self, bytes line, object fields, Py_ssize_t size)
+    cpdef object ask_upgrade(self, bytes line, list fields, Py_ssize_t size)
     cpdef Connection connect(self, str basis)
-    cpdef object describe(self, bytes line, object fields, Py_ssize_t size)
+    cpdef object describe(self, bytes line, list fields, Py_ssize_t size)
     cpdef bint answers_head(self)
     cpdef object final_answer(self, int status, Py_ssize_t size)
     cpdef object refuse(self, int status, Py_ssize_t size)
-    cpdef object switch(self, object fields, Py_ssize_t size)
+    cpdef object switch(self, list fields, Py_ssize_t size)
     cpdef object unasked(self)
     cpdef object judge_early(self)
     cpdef object open_tunnel(self)
     cpdef object part(self)
+    cdef object leave_account(self)

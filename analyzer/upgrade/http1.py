@@ -38,6 +38,7 @@ from analyzer.upgrade.heads import (
     USER_AGENT,
     X_FORWARDED_FOR,
     FieldLines,
+    first_line,
     holds_record,
     look,
     status_of,
@@ -79,7 +80,8 @@ class Openings:
         self.ports = ports
         self.kinds: dict[str, int] = {}
         self.layers: dict[int, Callable[[Flow, Source, Source, bool], Any]] = {}
-        self.field_lines = FieldLines()
+        self.requests = FieldLines()
+        self.answers = FieldLines()
         self.judge: Any = None
 
     def begin(
@@ -173,6 +175,27 @@ class Opening(Exchange):
         connection: Connection = self.connection
         return connection
 
+    def handed_over(self) -> None:
+        """When both directions are frames, nothing more is asked of this: a connection that stays open keeps less."""
+        low: Direction = self.low
+        high: Direction = self.high
+        if low.source.reader is low or high.source.reader is high or self.flow.opening is not self:
+            return
+        if self.flow.connections is not None:
+            self.leave_account()
+            self.flow.opening = None
+            self.part()
+
+    def leave_account(self) -> None:
+        """The bytes beside handshakes and frames are the flow's to account for."""
+        flow: Flow = self.flow
+        size: cython.longlong = self.low.other_bytes + self.high.other_bytes
+        self.low.other_bytes = self.high.other_bytes = 0
+        if size:
+            if flow.layer_bytes is None:
+                flow.layer_bytes = {}
+            flow.layer_bytes["before the upgrade"] = flow.layer_bytes.get("before the upgrade", 0) + size
+
     def part(self) -> None:
         """Let the directions go: in a ring they would wait for the garbage collector."""
         self.low.part()
@@ -212,18 +235,13 @@ class Opening(Exchange):
         layer(flow, self.low.source, self.high.source, exact).proxied = self.proxied
         self.low.leave()
         self.high.leave()
-        if flow.layer_bytes is None:
-            flow.layer_bytes = {}
-        before: cython.longlong = flow.layer_bytes.get("before the upgrade", 0)
-        flow.layer_bytes["before the upgrade"] = before + self.low.other_bytes + self.high.other_bytes
-        self.low.other_bytes = self.high.other_bytes = 0
+        self.leave_account()
         return True
 
     def request(self, head: bytes) -> cython.longlong:
         """A request head is whole. The length of its body, or IN_CHUNKS."""
-        lines: Any = head.split(b"\n")
-        line: bytes = lines[0]
-        fields: Any = self.openings.field_lines.fields(lines)
+        line: bytes = first_line(head)
+        fields: Any = self.openings.requests.fields(head)
         self.asked += 1
         self.cut_request = None
         if fields[KEY] is not None or headers.names_websocket(fields[UPGRADE]):
@@ -304,9 +322,8 @@ class Opening(Exchange):
 
     def answer(self, head: bytes) -> cython.longlong:
         """An answer's head is whole. The length of its body, NO_LENGTH or IN_CHUNKS."""
-        lines: Any = head.split(b"\n")
-        status: cython.int = status_of(lines[0])
-        fields: Any = self.openings.field_lines.fields(lines)
+        status: cython.int = status_of(first_line(head))
+        fields: Any = self.openings.answers.fields(head)
         size: cython.Py_ssize_t = len(head)
         if status == 101 and self.waiting != TUNNEL_ANSWER:
             if self.waiting == UPGRADE_ANSWER or headers.names_websocket(fields[UPGRADE]):
@@ -402,8 +419,8 @@ class Opening(Exchange):
         cut: bytes | None = self.cut_request
         if cut is not None:
             connection.client_basis = "request"
-            lines: Any = cut[: cut.rfind(b"\n") + 1].split(b"\n")
-            self.describe(lines[0], self.openings.field_lines.fields(lines), len(cut))
+            lines: bytes = cut[: cut.rfind(b"\n") + 1]
+            self.describe(first_line(lines), self.openings.requests.fields(lines), len(cut))
             self.client.other_bytes -= len(cut)
         self.openings.recognised(connection)
 
@@ -430,20 +447,19 @@ class Opening(Exchange):
 
     def lost_request(self, begun: bytes) -> None:
         """A request head broke off at a gap after `begun`."""
-        lines: Any = begun[: begun.rfind(b"\n") + 1].split(b"\n")
-        fields: Any = self.openings.field_lines.fields(lines)
+        lines: bytes = begun[: begun.rfind(b"\n") + 1]
+        fields: Any = self.openings.requests.fields(lines)
         self.asked += 1
         if fields[KEY] is not None or headers.names_websocket(fields[UPGRADE]):
-            self.ask_upgrade(lines[0], fields, len(begun))
+            self.ask_upgrade(first_line(lines), fields, len(begun))
             return
         self.client.other_bytes += len(begun)
         self.cut_request = begun
 
     def lost_answer(self, begun: bytes) -> None:
         """An answer's head broke off at a gap after `begun`, or is missing from its first byte."""
-        lines: Any = begun[: begun.rfind(b"\n") + 1].split(b"\n")
         status: cython.int = status_of(begun) if len(begun) >= 13 else 0
-        fields: Any = self.openings.field_lines.fields(lines)
+        fields: Any = self.openings.answers.fields(begun[: begun.rfind(b"\n") + 1])
         unsaid: cython.bint = fields[UPGRADE] is None and (self.asked == 0 or self.cut_request is not None)
         if self.waiting == TUNNEL_ANSWER:
             self.server.other_bytes += len(begun)
