@@ -69,7 +69,7 @@ class Openings:
         text = bytes(self.packet.data[start:stop])
         if look(text) != TLS and not holds_record(text):
             return False
-        self.layers.append(Layer(self.packet, flow, low, high, self.secrets, self.plain))
+        self.layers.append(Layer(self.packet, flow, low, high, self.secrets, self.plain, lambda connection: None))
         return True
 
     def plain(self, flow, low, high, start, stop):
