@@ -6,6 +6,10 @@ HEADER_BLOCK = 64 << 10
 HEADER_LIST = 256 << 10
 """Bytes of the decoded fields of one HTTP/2 header block (as RFC 9113 6.5.2 counts); Chrome accepts as many."""
 
+HTTP2_OLDER_STREAMS = 64
+"""Streams of one HTTP/2 connection, open before the capture, whose data is searched for frames (MIDSTREAM_BYTES of each
+direction); servers allow some hundred at a time, few of them long-lived."""
+
 HEADER_TABLE = 64 << 10
 """Bytes of the HPACK table of one direction (RFC 7541 4.2); Chrome and Firefox announce as many, others 4096."""
 

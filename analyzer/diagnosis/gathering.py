@@ -84,7 +84,6 @@ class Gathered:
 
     def take(self, outcome: Outcome) -> None:
         """Keep what is needed of a connection that is over."""
-        connection: Connection = outcome.connection
         at: cython.Py_ssize_t = self.count * WIDTH
         numbers: cython.longlong[::1]
         if self.count == self.capacity:
