@@ -323,7 +323,7 @@ class Streams(Reassembly):
         flow.end_time = time
         if flow.index < 0:  # its record is being ended, or it is ignored
             return
-        if flow.connections is None:  # the last moment to see what it was
+        if flow.connections is None and flow.tls is not None:  # the last moment to see what it was
             _cut_short(flow.low)
             _cut_short(flow.high)
         if flow.connections is None:
@@ -377,9 +377,9 @@ class Streams(Reassembly):
 
 
 def _cut_short(half: Half) -> None:
-    """Tell the reader of a direction without a FIN or RST that nothing more comes."""
+    """Tell the reader of a direction without a FIN that nothing more comes."""
     reader: Reader | None = half.reader
-    if reader is not None and not half.finished and not half.was_reset:
+    if reader is not None and not half.finished:
         reader.end(END_CAPTURE)
 
 
