@@ -97,6 +97,7 @@ class Layer:
         """Have the first plain bytes looked at."""
         self.begun = True
         self.facts.decrypted = True
+        self.facts.failed = None  # what seemed to be the end had overtaken its hellos
         if self._begin(self.flow, self.low.source, self.high.source, start, stop):
             if self.proxied is not None and self.flow.opening is not None:
                 self.flow.opening.proxied = self.proxied
