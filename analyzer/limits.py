@@ -6,6 +6,10 @@ HEADER_BLOCK = 64 << 10
 HEADER_LIST = 256 << 10
 """Bytes of the decoded fields of one HTTP/2 header block (as RFC 9113 6.5.2 counts); Chrome accepts as many."""
 
+HTTP2_OLDER_STREAMS = 64
+"""Streams of one HTTP/2 connection, open before the capture, whose data is searched for frames (MIDSTREAM_BYTES of each
+direction); servers allow some hundred at a time, few of them long-lived."""
+
 HEADER_TABLE = 64 << 10
 """Bytes of the HPACK table of one direction (RFC 7541 4.2); Chrome and Firefox announce as many, others 4096."""
 
@@ -47,6 +51,19 @@ TLS_PLACES = 64
 
 TLS_HANDSHAKE_MESSAGE = 1 << 18
 """Bytes of one TLS handshake message; certificate chains are far smaller (OpenSSL takes 100 KB by default)."""
+
+TLS_CONTENTS = 4
+"""Records of one TLS connection without keys that are remembered: two Closes and two alerts that may follow."""
+
+TLS_RHYTHMS = 4
+"""Sizes of record pairs of one TLS connection without keys whose rhythm is followed: both sides' Pings, and chance."""
+
+TLS_UNASKED = 1 << 20
+"""Bytes that a server inside TLS without keys may send while nothing looks like a WebSocket, with no word of its client
+in between; then it counts as a download."""
+
+TLS_FAILURES = 1000
+"""Failed TLS handshakes kept until a WebSocket of the same service is found; each costs about 3 KB."""
 
 TLS_ALERTS = 100
 """Alerts of one TLS connection that are kept; a fatal one is the last, close_notify comes once a side."""

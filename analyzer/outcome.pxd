@@ -5,12 +5,13 @@ cdef class Outcome:
     cdef readonly Flow flow
     cdef readonly Side client, server
     cdef readonly Close client_first_close, server_first_close
-    cdef readonly bint ended, client_exact, server_exact, complete
+    cdef readonly bint tls_failed, ended, client_exact, server_exact, complete
     cdef readonly unsigned long long client_high, client_low, server_high, server_low
     cdef readonly int client_port, server_port, clean
     cdef readonly long long start, end, duration
     cdef readonly long long client_code, server_code, client_close, server_close, client_saw, server_saw
-    cdef readonly str sni, alpn, tls_version, tls_alert, close_notify
+    cdef readonly str sni, alpn, tls_version, tls_alert, close_notify, inferred_initiator
+    cdef readonly long long inferred_reason_length, inferred_ping_period
     cdef readonly str transport, client_reason, server_reason, close_initiator, transport_end, transport_end_by, outcome, resync_confidence
     cdef readonly long long close_latency, idle_before_end, client_idle, server_idle
     cdef readonly long long unanswered_pings, ping_rtt_median, ping_rtt_max, retransmissions, lost_bytes, resyncs
@@ -19,7 +20,7 @@ cpdef Outcome conclude(Connection connection)
 
 cdef long long NO_TIME, MISSING
 cdef int END_CAPTURE
-cdef long long NO_STATUS, ABNORMAL, WRAP, HALF_WRAP, PATIENCE, PATIENCE_MOST
+cdef long long NO_STATUS, NO_TLS, ABNORMAL, WRAP, HALF_WRAP, PATIENCE, PATIENCE_MOST
 
 cdef bint _not_captured(Side side)
 cdef bint _acknowledges(Close later, Close earlier)

@@ -24,6 +24,7 @@ if TYPE_CHECKING:
     import cython
 
 NO_STATUS = 1005  # a Close without a code was received (RFC 6455 7.1.5)
+NO_TLS = 1015  # the TLS handshake failed (RFC 6455 7.4.1)
 ABNORMAL = 1006  # the connection ended without a Close received (RFC 6455 7.1.5)
 WRAP, HALF_WRAP = 1 << 32, 1 << 31
 CLOSE_NOTIFY = 0
@@ -68,8 +69,9 @@ TRANSPORT_ENDS = (None, "fin", "rst", "stream-end", "stream-reset", "goaway")  #
 class Outcome:
     """The conclusions about one connection; its facts stand in `connection`, `flow`, `client` and `server`.
 
-    ended: the transport is over: both FINs, an RST, the stream's end. client_first_close, server_first_close: None if
-    none was captured. clean: 1, 0, or -1 where neither is meant. Every other field is the column of its name.
+    ended: the transport is over: both FINs, an RST, the stream's end. tls_failed: its TLS handshake failed.
+    client_first_close, server_first_close: None if none was captured. clean: 1, 0, or -1 where neither is meant. Every
+    other field is the column of its name.
     """
 
     def __init__(self, connection: Connection) -> None:
@@ -90,6 +92,9 @@ class Outcome:
         self.tls_version: str | None = None
         self.tls_alert: str | None = None
         self.close_notify: str | None = None
+        self.tls_failed = False
+        self.inferred_initiator: str | None = None
+        self.inferred_reason_length = self.inferred_ping_period = MISSING
         self.start = self.end = self.client_close = self.server_close = NO_TIME
         self.duration = self.close_latency = self.idle_before_end = self.client_idle = self.server_idle = MISSING
         self.client_code = self.server_code = self.client_saw = self.server_saw = MISSING
@@ -150,7 +155,10 @@ def _secured(outcome: Outcome) -> None:
     outcome.transport = "tcp"
     if tls is None:
         return
-    outcome.transport = "tls" if tls.decrypted else "tls-no-keys"
+    outcome.tls_failed = tls.failed is outcome.connection
+    outcome.transport = "tls" if tls.decrypted or outcome.tls_failed else "tls-no-keys"
+    outcome.inferred_initiator = tls.inferred_initiator
+    outcome.inferred_reason_length, outcome.inferred_ping_period = tls.inferred_reason_length, tls.inferred_ping_period
     outcome.sni, outcome.alpn, outcome.tls_version = tls.sni, tls.alpn, tls.version
     for by_client, description, _, _ in tls.alerts:
         sender: str = "client" if by_client else "server"
@@ -278,6 +286,8 @@ def _saw(outcome: Outcome, receiver: Side) -> cython.longlong:
     answer: Close | None = outcome.client_first_close if receiver.is_client else outcome.server_first_close
     if connection.opening == "encrypted":
         return MISSING
+    if outcome.tls_failed:
+        return NO_TLS if receiver.is_client else MISSING
     if connection.opening == "refused":
         return ABNORMAL if receiver.is_client else MISSING
     if connection.opening == "unanswered":
@@ -487,6 +497,6 @@ def _repairs(outcome: Outcome) -> None:
     if flow.low.packets and flow.high.packets:
         outcome.retransmissions = flow.low.retransmissions + flow.high.retransmissions
         outcome.lost_bytes = flow.low.lost_bytes + flow.high.lost_bytes
-    outcome.resyncs = client.resyncs + server.resyncs
-    if outcome.resyncs:
+    outcome.resyncs = MISSING if outcome.connection.opening == "encrypted" else client.resyncs + server.resyncs
+    if outcome.resyncs > 0:
         outcome.resync_confidence = "low" if client.weak_resyncs or server.weak_resyncs else "high"

@@ -13,9 +13,10 @@ cdef class Pipeline:
     cdef frozenset tables
     cdef bint payloads, closes_left_out
     cdef Py_ssize_t connections
+    cdef long long no_websocket_packets
     cdef Rules rules
     cdef ByteLedger bytes
-    cdef object openings, account, streams, packets, captures, secrets, inputs, options, room
+    cdef object openings, account, streams, packets, captures, secrets, inputs, options, room, services
     cdef object settle(self, Connection connection, Flow flow)
     cdef object read_frames(self, Side side, object judge)
 

@@ -39,6 +39,7 @@ from analyzer.records import (
 )
 from analyzer.room import Room
 from analyzer.rules.judging import Rules
+from analyzer.services import Services
 from analyzer.sources import Input, resolve
 from analyzer.streams import Streams
 from analyzer.upgrade.heads import HTTP_2, TLS
@@ -96,11 +97,12 @@ class Pipeline:
         self.packet, self.segment = Packet(), Segment()
         self.observer, self.tables, self.payloads = observer, tables, payloads
         self.account = Account()
-        self.connections = 0
+        self.connections = self.no_websocket_packets = 0
         asked = tables & {"connections", "violations"}
         self.rules = Rules(self.packet, observer) if asked else None
         self.closes_left_out = False
         self.bytes = ByteLedger()
+        self.services = Services(options.websocket_ports)
         self.room = Room(limits.KEPT_IN_ALL_BYTES)
         self.openings = Openings(self.packet, self._accept, self._recognised, self.room, options.websocket_ports)
         self.openings.layers[HTTP_2] = self._http2
@@ -118,6 +120,8 @@ class Pipeline:
         with _few_collections():
             self.captures.run()
             self.streams.finish()
+            for flow in self.services.kept():
+                self._judge_failed(flow)
         account = self.account
         account.connections = self.connections
         account.packets, account.payload_bytes = self.captures.counts["packets"], self.bytes.captured
@@ -125,11 +129,15 @@ class Pipeline:
         account.problems, account.errors = self.captures.problems + account.problems, self.captures.errors
         account.problems += barren(self.options.keylogs)
         account.flow_kinds = dict(self.openings.kinds)
+        if self.services.left_out:
+            left_out, kept = self.services.left_out, limits.TLS_FAILURES
+            what = f"of {left_out} failed TLS handshakes it was not kept whether they are rows: {kept} are at a time"
+            account.problems.append(Problem(self.captures.inputs[0].name, what))
         if self.connections:
             account.ledger.update({("byte", kind): count for kind, count in self.bytes.counts().items()})
         counts = {
-            "WebSocket": self.streams.websocket_packets,
-            "other TCP": self.streams.other_packets,
+            "WebSocket": self.streams.websocket_packets - self.no_websocket_packets,
+            "other TCP": self.streams.other_packets + self.no_websocket_packets,
             **self.packets.counts(),
             **{kind: self.captures.counts[kind] for kind in ("outside time range", "unreadable")},
         }
@@ -141,6 +149,7 @@ class Pipeline:
     def _recognised(self, connection: Connection) -> None:
         connection.number = self.connections
         self.connections += 1
+        self.services.add(connection)
 
     def _accept(self, connection: Connection) -> None:
         """Both directions are WebSocket frames from here on."""
@@ -175,7 +184,9 @@ class Pipeline:
                 lambda: secrets_in(self.inputs),
                 captured.secrets_may_come,
             )
-        return Layer(self.packet, flow, low, high, self.secrets, self.openings.begin, self.room)
+        return Layer(
+            self.packet, flow, low, high, self.secrets, self.openings.begin, self._recognised, self.room
+        )
 
     def _concluded(self, connection: Connection) -> None:
         """A connection is over before its flow is."""
@@ -189,6 +200,27 @@ class Pipeline:
         part_connection(connection)
 
     def _finished(self, flow: Flow) -> None:
+        """Nothing more comes of a flow; whether a failed TLS handshake is a row may not be known before the end."""
+        failed = None if flow.tls is None else flow.tls.failed
+        if failed is None:
+            self._close(flow)
+        elif self.services.knows(failed) or not self.services.keep(flow):
+            self._judge_failed(flow)
+
+    def _judge_failed(self, flow: Flow) -> None:
+        """The flow of a failed TLS handshake is that of a WebSocket if its service has one, else like any other."""
+        assert flow.tls is not None and flow.tls.failed is not None and flow.connections is not None
+        failed = flow.tls.failed
+        flow.connections.append(failed)
+        if self.services.knows(failed):
+            self._recognised(failed)
+            self._close(flow)
+        else:
+            self.no_websocket_packets += flow.packets
+            part(flow)
+
+    def _close(self, flow: Flow) -> None:
+        """Hand over what is known of a flow."""
         connection: Connection
         for connection in flow.connections or ():
             self.settle(connection, flow)

@@ -84,6 +84,9 @@ cdef class Tls:
     cdef public str sni, alpn, version
     cdef public bint decrypted
     cdef public list alerts
+    cdef public Connection failed
+    cdef public str inferred_initiator
+    cdef public long long inferred_reason_length, inferred_ping_period
 
 cdef class Close:
     cdef public Side sender

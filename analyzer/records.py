@@ -268,10 +268,12 @@ class Flow:
 
 
 class Tls:
-    """What TLS shows of a flow (RFC 8446): observations.
+    """What TLS shows of a flow (RFC 8446): observations, and what is inferred where it says so.
 
     sni: the host name asked for; alpn: the protocol that the server chose; version: "1.2", "1.3", ...; decrypted: plain
-    bytes came of it. alerts: (sent by the client, description, time, packet) as they came.
+    bytes came of it. alerts: (sent by the client, description, time, packet) as they came. failed: the row of a
+    connection whose handshake failed, None if it did not. inferred_...: what record lengths let one guess where nothing
+    is decrypted: whose Close came first ("client", "server"), bytes of its reason, nanoseconds between Pings.
     """
 
     def __init__(self) -> None:
@@ -280,6 +282,10 @@ class Tls:
         self.version: str | None = None
         self.decrypted: cython.bint = False
         self.alerts: list[tuple[bool, int, int, int]] = []
+        self.failed: Connection | None = None
+        self.inferred_initiator: str | None = None
+        self.inferred_reason_length: cython.longlong = MISSING
+        self.inferred_ping_period: cython.longlong = MISSING
 
 
 class Close:

@@ -362,6 +362,9 @@ class Streams(Reassembly):
         flow.end_time = time
         if flow.index < 0:  # its record is being ended, or it is ignored
             return
+        if flow.connections is None and flow.tls is not None:  # the last moment to see what it was
+            _cut_short(flow.low)
+            _cut_short(flow.high)
         if flow.connections is None:
             index = flow.index
             self._finish(flow)  # frames may stand behind a hole

@@ -497,3 +497,39 @@ class TestRules:
         talk = Talk().hello()
         talk.client(talk.ask(1, "/"), data(1, masked(1, b"hello"))).server(talk.answer(1))
         assert self.rules(talk) == [("client", "H8", "must")]
+
+
+def older(step: int = 0) -> Talk:
+    """A connection that was there before the capture: two WebSockets and a stream like gRPC's."""
+    talk = Talk(step, opened=False)
+    talk.client(h2(6, 0, 0, bytes(8)))
+    talk.server(h2(6, 1, 0, bytes(8)), h2(6, 0, 0, bytes(8)), h2(6, 1, 0, bytes(8)))
+    for number in range(12):
+        talk.client(data(1, masked(TEXT, b"question %d" % number)), data(5, b"\0\0\0\0\x0a" + b"\x0a\x08abcdefgh"))
+        talk.server(data(1, frame(TEXT, b"answer %d" % number)), data(5, b"\0\0\0\0\x04" + b"\x08\x01\x10\x02"))
+        talk.client(data(3, masked(PONG, b"%d" % number))).server(data(3, frame(PING, b"%d" % number)))
+    return talk
+
+
+@pytest.mark.parametrize("step", [0, 300])
+def test_a_websocket_whose_stream_was_open_before_the_capture_is_told_by_its_frames(step):
+    talk = older(step)
+    goodbye(talk, 1, 4001)
+    talk.server(reset(3))
+    rows = talk.end().analyze(tables=("connections", "frames", "ledger")).connections
+    assert sorted(rows["http_stream"]) == [1, 3]
+    first, second = (rows[rows["http_stream"] == number].iloc[0] for number in (1, 3))
+    assert (first.opening, first.http, first.outcome, first.client_basis) == ("midstream", "2", "clean", "masks")
+    assert (first.client_code, first.server_code, first.client_messages, first.server_messages) == (4001, 4001, 12, 12)
+    assert rows[["host", "path", "http_status", "origin", "opened", "subprotocol"]].isna().all(axis=None)
+    assert (second.outcome, second.transport_end, second.client_frames) == ("dropped", "stream-reset", 12)
+
+
+def test_a_stream_that_began_within_the_capture_and_asked_for_something_else_is_not_searched():
+    talk = older()
+    fields = [(":method", "POST"), (":path", "/rpc"), (":scheme", "https")]
+    talk.client(h2(HEADERS, END_HEADERS, 7, talk.block(True, fields)))
+    for number in range(12):
+        talk.client(data(7, masked(TEXT, b"question %d" % number)), data(9, masked(TEXT, b"question %d" % number)))
+        talk.server(data(7, frame(TEXT, b"answer %d" % number)), data(9, frame(TEXT, b"answer %d" % number)))
+    assert set(talk.end().analyze().connections["http_stream"]) == {1, 3}

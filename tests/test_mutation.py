@@ -61,6 +61,8 @@ def test_copies_of_packets_change_no_code_reason_or_count(clean: Any, share: flo
 @pytest.mark.parametrize("seed", range(3))
 def test_packets_swapped_within_a_few_places_change_no_code_reason_or_count(clean: Any, seed: int) -> None:
     for number, (name, (packets, link_type)) in enumerate(clean.items()):
+        if name.startswith("wss"):
+            continue  # its secrets are not among the packets, and what is inferred without rests on their order
         mutant = reordered(packets, random.Random(100 * seed + number))
         _same(written(mutant, link_type), written(packets, link_type), COLUMNS, f"{name}, seed {seed}")
 

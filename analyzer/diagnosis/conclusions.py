@@ -26,11 +26,11 @@ from analyzer.diagnosis.facts import (
     UNKNOWN,
     Facts,
 )
-from analyzer.diagnosis.finding import Case, Cause, Expiry, Finding, Scene
+from analyzer.diagnosis.finding import Case, Cause, Expiry, Finding, Scene, seconds
 from analyzer.diagnosis.gathering import Gathered, Numbering
 from analyzer.diagnosis.places import Places, places_of
 from analyzer.diagnosis.timers import timers_of
-from analyzer.diagnosis.vocabulary import OBSERVED
+from analyzer.diagnosis.vocabulary import INFERRED, OBSERVED
 from analyzer.records import MISSING, NO_TIME
 
 Numbers = Any  # numpy arrays of int64
@@ -44,6 +44,7 @@ CLOSES = tuple(
 """What the evidence of a plain end is made of: of the server, of the client."""
 
 OWN: tuple[Cause, ...] = (
+    handshakes.insecure,
     handshakes.refused,
     handshakes.unanswered,
     handshakes.rejected,
@@ -314,8 +315,23 @@ def _unseen(case: Case) -> bool:
 
 
 def _not_enough(case: Case) -> Finding:
-    what = "encrypted, no keys" if case.facts.opening == ENCRYPTED else "bytes that would tell are not in the capture"
-    return Finding("not enough bytes", OBSERVED, None, f"{what} ({case.packet(case.facts.last_packet)} is the last)")
+    last = f"({case.packet(case.facts.last_packet)} is the last)"
+    if case.facts.opening == ENCRYPTED:
+        return Finding("not enough bytes", INFERRED, None, f"encrypted, no keys {last}{_guessed(case)}")
+    return Finding("not enough bytes", OBSERVED, None, f"bytes that would tell are not in the capture {last}")
+
+
+def _guessed(case: Case) -> str:
+    """What the lengths of encrypted records look like."""
+    secured = None if case.details is None else case.details.secured
+    if secured is None:
+        return ""
+    text = "; its record lengths look like a WebSocket's"
+    if secured.initiator is not None:
+        text += f", closed by the {secured.initiator} with a reason of {secured.reason_length} bytes"
+    if secured.ping_period != MISSING:
+        text += f", with a Ping every {seconds(secured.ping_period)}"
+    return text
 
 
 def _too_little(case: Case) -> Finding | None:

@@ -94,13 +94,14 @@ COLUMNS = (
     *("largest_client_message", "largest_server_message", "client_pings", "server_pings", "unanswered_pings"),
     *("ping_rtt_median", "sent_client_code", "sent_server_code", "close_latency", "clean"),
     *("retransmissions", "lost_bytes", "resyncs", "violations", "first_file"),
+    *("inferred_reason_length", "inferred_ping_period"),
 )
 """Numbers that the table has beside the Facts, named as its columns; sent_client_code: MISSING without a code."""
 
 WORDS = (
     *("transport", "http", "host", "path", "origin", "user_agent", "subprotocol", "extensions", "client_basis"),
     *("forwarded_for", "offered_subprotocols", "offered_extensions", "sni", "alpn", "tls_version", "tls_alert"),
-    *("close_notify", "resync_confidence"),
+    *("close_notify", "resync_confidence", "inferred_initiator"),
 )
 """Numbers of texts, by the names of the table's columns."""
 
@@ -132,6 +133,17 @@ class Tail:
     acknowledged: bool
 
 
+class Secured(NamedTuple):
+    """TLS of a connection whose frames nobody saw. failed: its handshake did; alert: "client: unknown_ca", the first
+    that was fatal, None if none was seen; the rest is inferred: see records.Tls."""
+
+    failed: bool
+    alert: str | None
+    initiator: str | None
+    reason_length: int
+    ping_period: int
+
+
 @dataclass(slots=True)
 class Details:
     """What is kept beside the numbers of a connection that did not end with both Closes, or with a private code."""
@@ -146,3 +158,4 @@ class Details:
     accept: str | None
     upgrade: str | None
     place: tuple[str | None, str | None, str | None]
+    secured: Secured | None = None

@@ -16,6 +16,7 @@ from analyzer.diagnosis.facts import (
     SIDES,
     Details,
     Facts,
+    Secured,
     Tail,
 )
 from analyzer.records import MISSING, NO_TIME, Close, Connection, Flow, Half, Side
@@ -84,7 +85,6 @@ class Gathered:
 
     def take(self, outcome: Outcome) -> None:
         """Keep what is needed of a connection that is over."""
-        connection: Connection = outcome.connection
         at: cython.Py_ssize_t = self.count * WIDTH
         numbers: cython.longlong[::1]
         if self.count == self.capacity:
@@ -97,7 +97,7 @@ class Gathered:
         self._columns(outcome, at + COLUMNS_AT)
         self._words(outcome, at + WORDS_AT)
         if numbers[at + 5] != CLEAN or numbers[at + 9] >= PRIVATE or numbers[at + 10] >= PRIVATE:
-            self.details[self.count] = details(connection)
+            self.details[self.count] = details(outcome)
         self.count += 1
 
     def _facts(self, outcome: Outcome, at: cython.Py_ssize_t) -> None:
@@ -188,6 +188,8 @@ class Gathered:
         numbers[at + 23] = outcome.resyncs
         numbers[at + 24] = connection.violations
         numbers[at + 25] = outcome.flow.first_file
+        numbers[at + 26] = outcome.inferred_reason_length
+        numbers[at + 27] = outcome.inferred_ping_period
 
     def _words(self, outcome: Outcome, at: cython.Py_ssize_t) -> None:
         """The fields of facts.WORDS, in order."""
@@ -212,6 +214,7 @@ class Gathered:
         numbers[at + 15] = words.number(outcome.tls_alert)
         numbers[at + 16] = words.number(outcome.close_notify)
         numbers[at + 17] = words.number(outcome.resync_confidence)
+        numbers[at + 18] = words.number(outcome.inferred_initiator)
 
 
 def code_of(close: Close | None) -> cython.longlong:
@@ -228,9 +231,10 @@ def initial_of(half: Half | None) -> cython.longlong:
     return MISSING if half is None or not half.syn else half.initial
 
 
-def details(connection: Connection) -> Details:
+def details(outcome: Any) -> Details:
     """The rest of what may explain an odd end."""
-    flow = connection.flow
+    connection: Connection = outcome.connection
+    flow: Flow = connection.flow
     return Details(
         tail(connection.client.half),
         tail(connection.server.half),
@@ -242,6 +246,18 @@ def details(connection: Connection) -> Details:
         connection.accept,
         connection.upgrade,
         (connection.subprotocol, connection.host, connection.path),
+        secured(outcome) if outcome.tls_failed or outcome.transport == "tls-no-keys" else None,
+    )
+
+
+def secured(outcome: Any) -> Secured:
+    """What TLS shows where it is all there is."""
+    return Secured(
+        outcome.tls_failed,
+        outcome.tls_alert,
+        outcome.inferred_initiator,
+        outcome.inferred_reason_length,
+        outcome.inferred_ping_period,
     )
 
 

@@ -42,6 +42,19 @@ def refused(case: Case) -> Finding | None:
     return Finding(cause, OBSERVED, agent, f"{evidence} ({_packets(case)})")
 
 
+def insecure(case: Case) -> Finding | None:
+    """TLS failed before anything could be asked for (RFC 8446 6.2)."""
+    details = case.details
+    if details is None or details.secured is None or not details.secured.failed:
+        return None
+    side, _, name = (details.secured.alert or "").partition(": ")
+    how = "RST" if case.facts.end_how == END_RST else "FIN"
+    ender = SIDE_NAMES[case.facts.end_by]
+    what = f"the {side} sent the alert {name}, {how} by the {ender}" if side else f"{how} by the {ender}, and no alert"
+    agent = None if case.facts.end_by == NOBODY or side not in ("", ender) else ender
+    return Finding("TLS failure", OBSERVED, agent, f"the TLS handshake failed: {what} ({_packets(case)})")
+
+
 def unanswered(case: Case) -> Finding | None:
     """The upgrade got no answer, and the transport ended."""
     facts = case.facts

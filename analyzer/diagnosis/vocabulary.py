@@ -27,6 +27,7 @@ CAUSES = {
     "handshake reset": "the server reset the TCP connection instead of answering the upgrade",
     "handshake timeout": "the upgrade was not answered and the client gave up waiting",
     "handshake rejected": "the client rejected the answer 101 and ended the connection",
+    "TLS failure": "the TLS handshake failed, so no WebSocket could be asked for",
     "clean close": "a side closed it as meant to",
     "client navigation": "the client went away: a page left or closed (Close 1001)",
     "going away": "the server went away or let the connection go (Close 1001), alone",

@@ -117,7 +117,7 @@ def files(inputs: Iterable[object]) -> str:
 
 
 def show(lines: Iterable[Line], stream: TextIO | None = None) -> None:
-    """Print the lines: in colour and wrapped at words, below their beginning, on a terminal; plain and uncut elsewhere."""
+    """Print the lines: in colour and wrapped at words, set in, on a terminal; plain and uncut elsewhere."""
     stream = stream or sys.stdout
     if not stream.isatty():
         for line in lines:

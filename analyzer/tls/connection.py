@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable
 
 from analyzer import limits
-from analyzer.records import END_CAPTURE, END_RST, NO_TIME, Flow, Packet, Source, Tls
+from analyzer.records import END_CAPTURE, END_RST, NO_TIME, Connection, Flow, Packet, Source, Tls
 from analyzer.room import Room
 from analyzer.tls import keylog
 from analyzer.tls.ciphers import Opened, Opener, Tls13, openers
@@ -22,12 +22,15 @@ from analyzer.tls.directions import (
 )
 from analyzer.tls.hellos import EARLY_DATA, ENCRYPT_THEN_MAC, VERSIONS, Hello, protocol_of
 from analyzer.tls.keylog import Secrets
+from analyzer.tls.shape import Shape, overhead_of
 from analyzer.tls.suites import TLS_1_3 as TLS_1_3_SUITES
 from analyzer.tls.suites import Suite, suite_of, suites_for
+from analyzer.tls.watch import Watched, account, decide
 
 TLS_1_3 = 0x0304
 WINDOWS = ((0, 1 << 8), (1 << 8, 1 << 12), (1 << 12, 1 << 16))  # sequence numbers tried, of all secrets in turn
 Begin = Callable[[Flow, Source, Source, int, int], bool]
+HTTP_1, HTTP_2 = b"http/1.1", b"h2"  # RFC 7301 6
 
 
 class Shown(Tls):
@@ -37,30 +40,47 @@ class Shown(Tls):
         super().__init__()
         self.secrets: list[tuple[bytes, dict[str, bytes]]] = []
 
+    def alert(self, by_client: bool, description: int, packet: Packet) -> None:
+        """An alert, shown by the packet in hand."""
+        if len(self.alerts) < limits.TLS_ALERTS:
+            self.alerts.append((by_client, description, packet.time, packet.number))
+
 
 class Layer:
     """TLS over a flow's two sources of ordered bytes (TCP's halves, or what a tunnel gives).
 
     begin(flow, low, high, start, stop): looks at the first plain bytes, see Openings.begin; begun: it was called.
+    recognised(connection): gives a row its number. parted: others read on.
     state: the hellos are to come; they have, but keys may still come (KEYS_AWAITED); secrets are tried (GUESSING);
     the keys are set. blind: a hello may be missing. early_accepted: None until the server says (RFC 8446 4.2.10).
     facts: what is observed of it, kept on the flow.
     """
 
     def __init__(
-        self, packet: Packet, flow: Flow, low: Source, high: Source, secrets: Secrets, begin: Begin, room: Room
+        self,
+        packet: Packet,
+        flow: Flow,
+        low: Source,
+        high: Source,
+        secrets: Secrets,
+        begin: Begin,
+        recognised: Callable[[Connection], object],
+        room: Room,
     ) -> None:
         self.packet = packet
         self.flow = flow
         self.secrets = secrets
         self.room = room
         self.proxied: str | None = None
-        self.begun = self.blind = self.is_tls13 = False
+        self.begun = self.blind = self.is_tls13 = self.parted = False
         self.state = HELLOS
         self.client: Direction | None = None
         self.suite: Suite | None = None
         self.facts = flow.tls = Shown()
         self._begin = begin
+        self._recognised = recognised
+        self._offers: list[bytes] = []
+        self._ends = 0
         self._client_random: bytes | None = None
         self._server_hello: Hello | None = None
         self._agreed: Hello | None = None
@@ -74,15 +94,13 @@ class Layer:
     def account(self, kind: str, size: int) -> None:
         """Put captured bytes into a cell of the ledger."""
         if size:
-            cells = self.flow.layer_bytes
-            if cells is None:
-                cells = self.flow.layer_bytes = {}
-            cells[kind] = cells.get(kind, 0) + size
+            account(self.flow, kind, size)
 
     def begin(self, start: int, stop: int) -> None:
         """Have the first plain bytes looked at."""
         self.begun = True
         self.facts.decrypted = True
+        self.facts.failed = None  # what seemed to be the end had overtaken its hellos
         if self._begin(self.flow, self.low.source, self.high.source, start, stop):
             if self.proxied is not None and self.flow.opening is not None:
                 self.flow.opening.proxied = self.proxied
@@ -103,6 +121,7 @@ class Layer:
         direction.said_hello = True
         self._client_random = hello.random
         self._early = EARLY_DATA in hello.extensions
+        self._offers = hello.protocols
         self.facts.sni = hello.server_name or self.facts.sni
         self._negotiate()
 
@@ -122,7 +141,7 @@ class Layer:
 
     def _negotiate(self) -> None:
         """Once both hellos are there: the keys, if they are known."""
-        if self._client_random is None or self._server_hello is None or self.client is None:
+        if self._client_random is None or self._server_hello is None or self.client is None or self.parted:
             return
         hello, self._server_hello = self._server_hello, None
         self._agreed = hello
@@ -182,7 +201,7 @@ class Layer:
         """Try the secrets that nobody used; those of TLS 1.2 tell nothing without both randoms."""
         self.state = GUESSING
         if not self.is_tls13 or next(self.secrets.unused(keylog.SERVER_TRAFFIC), None) is None:
-            self.let_go()
+            self._watch()
 
     def encrypted_extensions(self, extensions: dict[int, bytes]) -> None:
         """What the server says under encryption (RFC 8446 4.3.1)."""
@@ -197,9 +216,7 @@ class Layer:
     def alert(self, direction: Direction, description: int) -> None:
         """An alert (RFC 8446 6): an observation, and the first event of the end of what the flow carries."""
         packet = self.packet
-        alerts = self.facts.alerts
-        if len(alerts) < limits.TLS_ALERTS:
-            alerts.append((direction is self.client, description, packet.time, packet.number))
+        self.facts.alert(direction is self.client, description, packet)
         for connection in self.flow.connections or ():
             if connection.ending == NO_TIME:
                 connection.ending = packet.time
@@ -270,6 +287,8 @@ class Layer:
 
     def _resume(self) -> None:
         """Read what need not wait any longer, both directions in the order in which it came."""
+        if self.parted:
+            return
         ready = [each for each in (self.low, self.high) if each.held is not None]
         ready = [each for each in ready if not self.waits(each, APPLICATION_DATA)]
         pieces = [(piece, each) for each in ready for piece in each.release()]
@@ -279,6 +298,59 @@ class Layer:
             if direction.held is None and direction.ended >= 0 and direction.carrier.reader is direction:
                 direction.finish()
         self._tell_cost()
+
+    # without keys
+
+    def _watch(self) -> None:
+        """There are no keys. If this may be a WebSocket over HTTP/1.1, look at the lengths of its records."""
+        overhead = None
+        if self._agreed is not None and self.suite is not None and self._may_be_http1():
+            overhead = overhead_of(self._agreed.version, self.suite)
+        if overhead is None or self._early or any(each.searching or each.to_pass for each in (self.low, self.high)):
+            self.let_go()
+            return
+        assert self._agreed is not None and self.suite is not None and self.client is not None
+        shape = Shape(self._agreed.version, self.suite, overhead)
+        watched = Watched(self.packet, self.flow, shape, self.client.carrier, self._recognised)
+        for direction in (self.low, self.high):
+            direction.watch = watched.watch(direction.carrier)
+            if direction.opaque:
+                shape.change_cipher(direction is self.client)
+        self._watch_what_waited()
+        self._part()
+
+    def _part(self) -> None:
+        """Nothing more is read here: leave no ring of records, which would wait for the garbage collector."""
+        self.parted = True
+        self.low.peer = self.high.peer = self.low = self.high = self.client = None  # type: ignore[assignment]
+
+    def _may_be_http1(self) -> bool:
+        """What was said of protocols; TLS 1.3 hides the server's choice, so no client may have offered HTTP/2."""
+        chosen = self.facts.alpn
+        if chosen is not None:
+            return chosen == HTTP_1.decode()
+        return not self._offers or (HTTP_1 in self._offers and HTTP_2 not in self._offers)
+
+    def _watch_what_waited(self) -> None:
+        """What waited for the keys, in the order in which it came."""
+        for direction in (self.low, self.high):
+            direction.leave(bytes(direction.pending))
+            direction.pending.clear()
+        waited = [(piece, each) for each in (self.low, self.high) for piece in each.release()]
+        for piece, direction in sorted(waited, key=lambda entry: entry[0][0]):
+            direction.read_held(piece)
+        for each in (self.low, self.high):
+            if each.ended >= 0:
+                each.watch.end(each.ended)
+
+    def over(self, how: int) -> None:
+        """A direction has ended, and nobody watches it."""
+        self._ends += 1
+        if self.begun or self.client is None or self._client_random is None:
+            return
+        if self._ends == 2 or how in (END_CAPTURE, END_RST):
+            sources = self.client.carrier, self.client.peer.carrier
+            decide(self.packet, self.flow, sources, None, self._agreed is None, self._recognised)
 
     # trial decryption
 
@@ -292,7 +364,7 @@ class Layer:
         """A record did not open; where none ever did and nothing is left to try, none will."""
         none_opened = all(each.opener is None and not each.queue for each in (direction, direction.peer))
         if none_opened and self.state != HELLOS and not self.begun and direction.next_opener is None:
-            self.let_go()
+            self._watch()
 
     def find_secret(self, direction: Direction, header: bytes, body: bytes) -> Opened | None:
         """Try the unused secrets of TLS 1.3 on a record, whatever random they were logged under."""

@@ -41,7 +41,7 @@ class Direction(Reader):
     keys. slack: how many records may have been missed since the last that opened. good_end: where that one ended.
     pending: bytes of a record that is not whole, `needed` with those it waits for; to_pass: bytes of a record with a
     hole, to pass over; searching: the next record is still to be found.
-    held: what waits for keys or for the other direction's hello.
+    held: what waits for keys or for the other direction's hello. watch: who reads on where there are no keys.
     """
 
     def __init__(self, layer: Layer, packet: Packet, carrier: Source, half: Half) -> None:
@@ -55,15 +55,15 @@ class Direction(Reader):
         self.next_opener: Opener | None = None
         self.queue: list[tuple[int, Opener]] = []
         self.phase = SHAKING
-        self.sequence = self.slack = self.to_pass = self.passed_over = 0
+        self.sequence = self.slack = self.to_pass = self.passed_over = self.framing = self.undecrypted = self.beside = 0
         self.pending = bytearray()
         self.needed = HEADER
         self.messages = bytearray()
         self.good_end = carrier.offset
         self.searching = self.opaque = self.said_hello = self.cut = self.failed = False
         self.held: list[Held] | None = None
+        self.watch: Any = None
         self.ended = -1
-        self.framing = self.undecrypted = self.beside = 0
         carrier.reader = self
 
     def data(self, start: int, stop: int) -> None:
@@ -93,6 +93,7 @@ class Direction(Reader):
         else:
             self.finish()
         self._account()
+        self.layer.over(how)
 
     def finish(self) -> None:
         """Nothing more comes."""
@@ -119,7 +120,7 @@ class Direction(Reader):
     def part(self) -> None:
         """The flow is over: leave no ring of records behind."""
         self.source.reader = None
-        self.layer = self.peer = None  # type: ignore[assignment]
+        self.layer = self.peer = self.watch = None  # type: ignore[assignment]
 
     def _account(self) -> None:
         self.layer.account("TLS framing", self.framing)
@@ -156,15 +157,16 @@ class Direction(Reader):
         _, chunk, offset, moment, gap, cut = piece
         if self.held is not None:
             self.held.append(piece)
-        elif self.carrier.reader is not self:
-            self._drop(len(chunk))
-        elif gap:
-            self._miss(gap, cut)
+        elif gap and self.carrier.reader is not None:
+            (self._miss if self.carrier.reader is self else self.carrier.reader.gap)(gap, cut)
         else:
             now = Moment(self.packet, self.half)
             moment.recall(self.packet, self.half, True)
             try:
-                self._take(chunk, offset)
+                if self.carrier.reader is self:
+                    self._take(chunk, offset)
+                else:
+                    self.leave(chunk)
             finally:
                 now.recall(self.packet, self.half, True)
 
@@ -218,8 +220,18 @@ class Direction(Reader):
                 self._refused(text[at + HEADER : stop])
             at = stop
         if at < size:
-            self._drop(size - at)
+            self.leave(text[at:])
         return size
+
+    def leave(self, rest: bytes) -> None:
+        """Another reads on, or nobody."""
+        reader: Any = self.carrier.reader
+        if reader is None:
+            self._drop(len(rest))
+        else:
+            self.framing -= len(rest)
+            reader.take(rest, self.packet.time)
+        self._account()
 
     def _walk_steadily(self, text: bytes, offset: int) -> int:
         """The usual case alone, for speed: application data, the next in sequence. Where anything else begins."""

@@ -41,6 +41,15 @@ class Hello:
         """The first protocol of application_layer_protocol_negotiation (RFC 7301 3.1): of a server, the agreed one."""
         return protocol_of(self.extensions)
 
+    @property
+    def protocols(self) -> list[bytes]:
+        """The protocols of that extension: of a client those it offers."""
+        names, at, found = self.extensions.get(ALPN, b""), 2, []
+        while at < len(names):
+            found.append(names[at + 1 : at + 1 + names[at]])
+            at += 1 + names[at]
+        return found
+
 
 def protocol_of(extensions: dict[int, bytes]) -> str | None:
     """See Hello.protocol."""

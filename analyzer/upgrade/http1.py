@@ -120,6 +120,7 @@ class Openings:
         forced: cython.bint = flow.low_port in self.ports or flow.high_port in self.ports
         if forced:
             watched: Any = midstream.Midstream(self, flow, low, high)
+            flow.opening = watched
             client_is_low: cython.bint = flow.low_port not in self.ports or flow.opener is flow.low
             watched.force(watched.low if client_is_low else watched.high)
         elif flow.low.syn and flow.high.syn and low.offset == 0 and high.offset == 0:
@@ -127,7 +128,7 @@ class Openings:
         elif midstream.is_tls_record(text):
             return False
         else:
-            midstream.Midstream(self, flow, low, high)
+            flow.opening = midstream.Midstream(self, flow, low, high)
         return True
 
     def read_http(self, flow: Flow, low: Source, high: Source) -> Opening:

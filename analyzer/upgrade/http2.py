@@ -38,6 +38,7 @@ from analyzer.upgrade.http2_frames import (
     Exchange,
     FrameWalk,
 )
+from analyzer.upgrade.http2_older import OlderStream
 from analyzer.upgrade.http2_streams import ASKED, OPEN, REFUSED, Stream, StreamSource
 
 if TYPE_CHECKING:
@@ -72,8 +73,9 @@ class Http2(Exchange):
     concluded(connection): takes a row whose stream has been over for a while. exact: both directions begin with their
     first byte. streams: those of WebSockets, by number; closing: (time, stream) of those that are over, in order;
     ended: the directions of which nothing more comes; allowing: those that allow extended CONNECTs; lossy: those that
-    lost bytes. last: the last stream that the server's GOAWAY lets live (RFC
-    9113 6.8). proxied: the source of a PROXY header.
+    lost bytes. last: the last stream that the server's GOAWAY lets live (RFC 9113 6.8). proxied: the source of a PROXY
+    header. older: streams that were open before the capture began, None where it is known what they are; first_asked:
+    the first stream that was not.
     """
 
     def __init__(
@@ -99,6 +101,9 @@ class Http2(Exchange):
         self.ended: set[FrameWalk] = set()
         self.allowing: set[FrameWalk] = set()
         self.lossy: set[FrameWalk] = set()
+        self.older: dict[int, OlderStream | None] = {}
+        self.begun_later = not (self.low.exact or self.high.exact)
+        self.first_asked = LOW_31
         flow.opening = self
 
     def part(self) -> None:
@@ -107,6 +112,7 @@ class Http2(Exchange):
             walk.drop_kept()
             walk.exchange = walk.peer = None  # type: ignore[assignment]
         self.streams.clear()
+        self.older.clear()
         self.closing.clear()
         self.ended.clear()
         self.allowing.clear()
@@ -115,9 +121,38 @@ class Http2(Exchange):
     def source_of(self, walk: FrameWalk, stream: int) -> StreamSource | None:
         """See Exchange."""
         known = self.streams.get(stream)
-        if known is None or known.state == REFUSED:
+        if known is None:
+            return self.source_of_older(walk, stream) if self.begun_later else None
+        if known.state == REFUSED:
             return None
         return known.client if known.client.carrier is walk.source else known.server
+
+    def source_of_older(self, walk: FrameWalk, number: int) -> StreamSource | None:
+        """Who takes the data of a stream that was open before the capture began: it may be a WebSocket."""
+        if number not in self.older:
+            if number % 2 == 0 or number >= self.first_asked or len(self.older) >= limits.HTTP2_OLDER_STREAMS:
+                return None
+            carriers = self.low.source, self.high.source
+            self.older[number] = OlderStream(self.openings, self.flow, number, carriers, self.account, self.adopt)
+        stream = self.older[number]
+        return None if stream is None else stream.source(walk.source)
+
+    def adopt(self, older: OlderStream, connection: Connection) -> None:
+        """A stream that was open before turns out to be a WebSocket."""
+        sources = older.low_source, older.high_source
+        client, server = sources if connection.client.source is older.low_source else sources[::-1]
+        stream = self.streams[older.number] = Stream(older.number, connection, client, server)
+        stream.state = OPEN
+        self.older[older.number] = None
+
+    def leave_older(self, number: int) -> None:
+        """A stream that was open before ends: the last chance to see what it was."""
+        older = self.older.get(number)
+        if older is not None:
+            older.look_again()
+            if number not in self.streams:
+                older.give_up()
+            self.older[number] = None
 
     def side_of(self, stream: Stream, walk: FrameWalk) -> StreamSource:
         """The direction of a stream that a direction of the connection carries."""
@@ -179,6 +214,8 @@ class Http2(Exchange):
         """A header block of a stream: a request, its answer, an interim one, or trailers."""
         stream = self.streams.get(number)
         if stream is None:
+            if b":status" not in fields and number % 2:
+                self.first_asked = min(self.first_asked, number)
             if asks(fields):
                 self.ask(walk, number, fields)
         elif self.side_of(stream, walk) is stream.server and stream.state == ASKED:
@@ -267,6 +304,7 @@ class Http2(Exchange):
 
     def end_stream(self, walk: FrameWalk, number: int) -> None:
         """See Exchange. Both sides' END_STREAM end the stream as both FINs end TCP (RFC 8441 5)."""
+        self.leave_older(number)
         stream = self.streams.get(number)
         if stream is None or stream.connection.ended:
             return
@@ -281,6 +319,7 @@ class Http2(Exchange):
 
     def reset(self, walk: FrameWalk, number: int) -> None:
         """RST_STREAM (RFC 9113 6.4) ends a stream as an RST ends TCP (RFC 8441 5)."""
+        self.leave_older(number)
         stream = self.streams.get(number)
         if stream is None:
             return
@@ -341,6 +380,9 @@ class Http2(Exchange):
         walk.block = None
         walk.decoder = decoder(True)
         self.lossy.add(walk)
+        for older in self.older.values():
+            if older is not None:
+                older.gap(walk.source, cut)
         for stream in self.streams.values():
             source = self.side_of(stream, walk)
             stream.unsaid = stream.unsaid or source is stream.server
@@ -349,6 +391,8 @@ class Http2(Exchange):
 
     def end(self, walk: FrameWalk, how: int) -> None:
         """See Exchange. The end of the flow ends what is left of its streams."""
+        for number in list(self.older):
+            self.leave_older(number)
         for stream in list(self.streams.values()):
             source = self.side_of(stream, walk)
             answerless = source is stream.client and stream.connection.server.half.captured_bytes == 0

@@ -173,7 +173,6 @@ class Midstream:
         self.low = Watcher(self, openings.packet, low, flow.low)
         self.high = Watcher(self, openings.packet, high, flow.high)
         self.low.other, self.high.other = self.high, self.low
-        flow.opening = self
 
     def part(self) -> None:
         """Part from everything that leads back here: in a ring they would wait for the garbage collector."""
