@@ -258,7 +258,7 @@ class Layer:
 
     def _tell_cost(self) -> None:
         """Have what is held count for the room of all."""
-        waits = self.low.held is not None or self.high.held is not None
+        waits = not self.parted and (self.low.held is not None or self.high.held is not None)
         self.room.weigh(self, self._held if waits else 0, Layer._stop_waiting)
 
     def look_again(self) -> None:
@@ -322,6 +322,7 @@ class Layer:
     def _part(self) -> None:
         """Nothing more is read here: leave no ring of records, which would wait for the garbage collector."""
         self.parted = True
+        self._tell_cost()
         self.low.peer = self.high.peer = self.low = self.high = self.client = None  # type: ignore[assignment]
 
     def _may_be_http1(self) -> bool:
