@@ -13,7 +13,7 @@ cdef class MessageReader(FramePayloadReader):
     cdef object inflater
     cdef object gathered
     cdef bytes control, character
-    cdef bint control_whole, framing_known, key_told
+    cdef bint control_whole, framing_known, key_told, keeps_first
     cdef object judge
     cdef long long last_key, last_step
     cdef int keys
@@ -26,6 +26,7 @@ cdef class MessageReader(FramePayloadReader):
     cdef bint _looks_odd(self) except? True
     cdef object _look_at_key(self)
     cdef object _begin_message(self)
+    cdef object _keep_first(self, Py_ssize_t start, Py_ssize_t stop)
     cdef object _check_text(self, Py_ssize_t start, Py_ssize_t stop)
     cdef bint _is_ascii(self, Py_ssize_t start, Py_ssize_t stop)
     cdef bytes _unmasked(self, Py_ssize_t start, Py_ssize_t stop)
@@ -41,4 +42,5 @@ cdef class MessageReader(FramePayloadReader):
 cdef long long WRAP, HALF_WRAP
 cdef unsigned long long CONTROL_MOST
 cdef bint _is_usual(Close close) except? True
+cdef bint _may_be_about_peer(Close close) except? True
 cdef int CONTINUATION, TEXT, BINARY, CLOSE, PING, PONG, IGNORED, DATA

@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING, Any
 from websockets.frames import apply_mask  # type: ignore[attr-defined]  # the C form where it is built
 
 from analyzer import limits
+from analyzer.heard import bad_byte, fault_of, heard_by
 from analyzer.records import (
     MISSING,
     NO_TIME,
@@ -57,6 +58,7 @@ class MessageReader(FramePayloadReader):
         self.frame = frame
         self.message = Message()
         self.message.sender = side
+        side.message = self.message
         self.observer = observer
         self.observe_frames = "frames" in tables
         self.observe_messages = "messages" in tables
@@ -82,7 +84,7 @@ class MessageReader(FramePayloadReader):
         self.last_key = self.last_step = 0
         self.keys = 0
         self.closes_seen = 0
-        self.key_told = False
+        self.key_told = self.keeps_first = False
 
     def begin(self) -> None:
         frame: Frame = self.frame
@@ -145,6 +147,7 @@ class MessageReader(FramePayloadReader):
         self.in_message = True
         self.whole = frame.opcode != CONTINUATION  # a continuation of nothing has lost its beginning
         self.body = 0
+        message.end = NO_TIME
         message.opcode = frame.opcode
         message.frames = 0
         message.wire_bytes = 0
@@ -152,7 +155,10 @@ class MessageReader(FramePayloadReader):
         self.reserved = frame.rsv != 0 and not message.compressed  # an extension that was not agreed: no one can tell
         self.checks_text = frame.opcode == TEXT and frame.rsv == 0
         self.text_fails = False
+        if message.fault is not None:
+            message.fault = None
         self.character = b""
+        self.keeps_first = message.number == 0 and not message.compressed
         self.gathers = message.compressed or self.keep_payloads
         if self.gathers:
             self.gathered = bytearray()
@@ -160,6 +166,8 @@ class MessageReader(FramePayloadReader):
     def payload(self, start: cython.Py_ssize_t, stop: cython.Py_ssize_t) -> None:
         size: cython.longlong = stop - start
         if self.kind == DATA:
+            if self.keeps_first:
+                self._keep_first(start, stop)
             if self.gathers and self.body < self.compressed_limit:
                 assert self.gathered is not None
                 self.gathered += self._unmasked(start, stop)
@@ -176,7 +184,7 @@ class MessageReader(FramePayloadReader):
             self.body += size
             self.whole = False
             self.checks_text = False
-            self.gathers = False
+            self.gathers = self.keeps_first = False
         else:
             self.control_whole = False
 
@@ -189,6 +197,13 @@ class MessageReader(FramePayloadReader):
         key: bytes = self.frame.masking_key.to_bytes(4, "big")
         turn: cython.int = self.position & 3
         return apply_mask(piece, key[turn:] + key[:turn])
+
+    def _keep_first(self, start: cython.Py_ssize_t, stop: cython.Py_ssize_t) -> None:
+        """Keep the beginning of the side's first message."""
+        side: Side = self.side
+        first: bytes = side.first if side.first is not None else b""
+        side.first = first + self._unmasked(start, min(stop, start + limits.FIRST_MESSAGE - len(first)))
+        self.keeps_first = len(side.first) < limits.FIRST_MESSAGE
 
     def _is_ascii(self, start: cython.Py_ssize_t, stop: cython.Py_ssize_t) -> cython.bint:
         """Whether a short piece is ASCII once unmasked: its top bits equal those of the key."""
@@ -223,9 +238,10 @@ class MessageReader(FramePayloadReader):
         try:
             _, taken = codecs.utf_8_decode(piece, "strict", False)
             self.character = piece[taken:]
-        except UnicodeDecodeError:
+        except UnicodeDecodeError as error:
             self.text_fails = True
             self.checks_text = False
+            self.message.fault = bad_byte(piece, error.start, self.body - len(self.character))
 
     def complete(self) -> None:
         frame: Frame = self.frame
@@ -262,6 +278,8 @@ class MessageReader(FramePayloadReader):
         else:
             if self.text_fails or (self.character and self.checks_text):
                 message.valid = 0
+                if message.fault is None:
+                    message.fault = f"its {size} bytes end within a character"
             elif self.whole and not self.reserved:
                 message.valid = 1
             if self.gathered is not None and self.gathers and size <= self.compressed_limit:
@@ -272,6 +290,8 @@ class MessageReader(FramePayloadReader):
             self.judge.message(message, size >= 0)
         if message.opcode != CONTINUATION:
             side.messages += 1
+            if message.opcode == BINARY:
+                side.binaries += 1
             if size < 0 or side.bytes < 0:
                 side.bytes = MISSING  # one message of unknown size leaves the sum unknown
             else:
@@ -292,8 +312,10 @@ class MessageReader(FramePayloadReader):
             self.inflater = zlib.decompressobj(-15)
         try:
             text = self.inflater.decompress(bytes(gathered) + TAIL, self.inflated_limit)
-        except zlib.error:
+        except zlib.error as error:
             self.message.valid = -1 if self.side.context_lost else 0
+            if self.message.valid == 0:
+                self.message.fault = str(error).rpartition(": ")[2]
             self._lose_context()
             return MISSING
         if self.inflater.eof:  # a block with BFINAL set ended the stream; the next message needs a new one
@@ -301,7 +323,12 @@ class MessageReader(FramePayloadReader):
         elif len(text) >= self.inflated_limit:
             self._lose_context()
             return MISSING
-        self.message.valid = 0 if self.message.opcode == TEXT and not _is_utf8(text) else 1
+        if self.message.number == 0:
+            self.side.first = text[: limits.FIRST_MESSAGE]
+        self.message.valid = 1
+        if self.message.opcode == TEXT and (fault := fault_of(text)) is not None:
+            self.message.valid = 0
+            self.message.fault = fault
         if self.keep_payloads:
             self.message.payload = text
         return len(text)
@@ -380,6 +407,8 @@ class MessageReader(FramePayloadReader):
                 if beyond >= HALF_WRAP:
                     beyond -= WRAP
                 close.acknowledged = theirs.offset + beyond
+        if _may_be_about_peer(close):
+            close.heard = heard_by(side)
         if side.closes is None:
             side.closes = []
         if len(side.closes) < limits.CLOSES_KEPT:
@@ -393,18 +422,23 @@ class MessageReader(FramePayloadReader):
     def _complete_ping(self) -> None:
         side: Side = self.side
         side.pings += 1
+        if side.ping_times is None:
+            side.ping_times = []
+        elif len(side.ping_times) == limits.PING_TIMES:
+            del side.ping_times[0]
+        side.ping_times.append(self.frame.time)
         if side.outstanding_pings is None:
             side.outstanding_pings = []
         if len(side.outstanding_pings) == limits.OUTSTANDING_PINGS:
             del side.outstanding_pings[0]
             side.unanswered_pings += 1
         if self.control_whole:
-            side.outstanding_pings.append((self.frame.time, self.control))
+            side.outstanding_pings.append((self.frame.time, self.control, self.frame.packet, self.frame.file))
 
     def _complete_pong(self) -> None:
         """A Pong answers the latest Ping with its bytes and all earlier ones of that side (RFC 6455 5.5.3)."""
         peer: Side = self.side.peer
-        pings: list[tuple[int, bytes]] | None = peer.outstanding_pings
+        pings: list[tuple[int, bytes, int, int]] | None = peer.outstanding_pings
         if not pings or not self.control_whole:
             return
         body: bytes = self.control
@@ -415,6 +449,9 @@ class MessageReader(FramePayloadReader):
                     peer.round_trips = []
                 if pings[index][0] != NO_TIME and self.frame.time != NO_TIME:
                     peer.round_trips.append(self.frame.time - pings[index][0])
+                    offset = self.side.source.transport_offset(self.frame.finish - 1) + 1
+                    ping, pong = pings[index], (self.frame.time, self.frame.packet, self.frame.file, offset)
+                    peer.answered = (ping[0], ping[2], ping[3], *pong)
                 del pings[: index + 1]
                 peer.unanswered_pings = 0
                 return
@@ -430,11 +467,12 @@ def _is_usual(close: Close) -> cython.bint:
     return 3000 <= code < 5000 or 1000 <= code <= 1003 or (1007 <= code <= 1014 and code != 1010)
 
 
-def _is_utf8(text: bytes) -> bool:
-    if text.isascii():
-        return True
-    try:
-        text.decode()
-    except UnicodeDecodeError:
+def _may_be_about_peer(close: Close) -> cython.bint:
+    """Its code or reason may speak of what the other side did: not an ordinary end, nor an echo."""
+    sender: Side = close.sender
+    theirs: list[Close] | None = sender.peer.closes
+    if sender.closes or (theirs and theirs[0].code == close.code):
         return False
+    if close.code == 0 or close.code == 1000 or close.code == 1001:
+        return sender.pings > 0 and len(close.reason) > 0
     return True

@@ -166,6 +166,14 @@ CODE = ("code", "size")
 CLIENT_ADDRESS = ("flow.version", "client_high", "client_low")
 SERVER_ADDRESS = ("flow.version", "server_high", "server_low")
 
+
+def _rhythm(side: str) -> tuple[Column, Column]:
+    """How a side's Pings followed each other."""
+    period, jitter = f"{side}_ping_period", f"{side}_ping_jitter"
+    meaning = f"median time between the {side}'s latest Pings; missing with fewer than three"
+    return Column(period, DURATION, meaning, period), Column(jitter, DURATION, f"median deviation from {period}", jitter)
+
+
 CONNECTIONS = (
     Column("connection", INTEGER, "number of the connection: 0, 1, 2 ... in order of recognition", "connection.number"),
     Column("client_ip", TEXT, "address of the client, IPv6 as in RFC 5952", CLIENT_ADDRESS, address, group="client"),
@@ -357,6 +365,8 @@ CONNECTIONS = (
     Column("cause_timer", DURATION, "diagnosis: the time that ran out, or that was waited", "nanoseconds"),
     Column("cause_clock", CATEGORY, "diagnosis: what that time runs from", "clock", values=words(*CLOCK_NAMES)),
     Column("cause_device", TEXT, "diagnosis: devices that have this timer by default", "device"),
+    *_rhythm("client"),
+    *_rhythm("server"),
 )
 DIAGNOSED = frozenset(("cause", "cause_basis", "evidence", "cause_by", "cause_timer", "cause_clock", "cause_device"))
 """Columns of the connections that come from the diagnosis of all of them, when the last one is there."""

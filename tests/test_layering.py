@@ -15,6 +15,8 @@ STAGES = {"capture", "packets", "streams", "tls", "upgrade", "frames", "messages
 HELPERS_OF = {
     "streams": {"assembler", "flow_table"},
     "frames": {"chains"},
+    "messages": {"heard"},
+    "outcome": {"periods"},
     "upgrade": {"chains"},
 }
 HELPERS = set().union(*HELPERS_OF.values())  # algorithms of stages, in files of their own

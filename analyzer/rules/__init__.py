@@ -133,6 +133,8 @@ class Rules:
             if connection.violations > limits.VIOLATIONS_KEPT:
                 continue
             violation = Violation(sender, rule, severity, expected, found[: limits.FOUND_TEXT])
+            if severity == MUST and connection.ending == NO_TIME:
+                _note_breach(sender, violation)
             violation.section = RULES[rule].section
             if time is None:
                 violation.time, violation.packet = self.packet.time, self.packet.number
@@ -184,6 +186,15 @@ class FrameJudge(Judge):
             self._rules.tell(close.sender, frames.close_body(close))
             self._rules.tell(close.sender, frames.close_code(close, close.sender.is_client))
             self._rules.tell(close.sender, frames.close_again(number))
+
+
+def _note_breach(sender: Side, violation: Violation) -> None:
+    """Keep what the other side may close for."""
+    if sender.breaches is None:
+        sender.breaches = []
+    if len(sender.breaches) == limits.BREACHES_KEPT:
+        sender.breaches.pop()
+    sender.breaches.append(violation)
 
 
 def _any_must(findings: Iterable[frames.Finding]) -> bool:

@@ -58,7 +58,7 @@ def pings(side: Side) -> tuple[int, Finding] | None:
         return None
     close = first_close(side.peer)
     alive = side.peer.last_frame if close is None else min(close.time, side.peer.last_frame)
-    times = [time for time, _ in side.outstanding_pings]
+    times = [time for time, *_ in side.outstanding_pings]
     due = [time for time in times if time != NO_TIME and time + ANSWER_DUE < alive]
     if not due or NO_TIME in times:
         return None
