@@ -7,12 +7,14 @@ from analyzer.records import MISSING, NO_TIME, Frame, Heard, Message, Side
 CLOSE = 8
 
 
-def heard_by(side: Side) -> Heard:
-    """What this side has got from its peer so far."""
+def heard_by(side: Side, acknowledged: int) -> Heard:
+    """What this side has got from its peer so far, of which it has acknowledged so much."""
     heard, peer = Heard(), side.peer
+    heard.acknowledged = acknowledged
     message: Message | None = peer.message
     frame: Frame | None = peer.frame
     heard.exact = peer.exact and not peer.broken and peer.half is not None and peer.half.packets > 0
+    heard.exact = heard.exact and not peer.context_lost
     heard.messages, heard.binaries, heard.largest = peer.messages, peer.binaries, peer.largest
     heard.breaches = tuple(peer.breaches or ())
     heard.ping = side.outstanding_pings[0] if side.outstanding_pings else None

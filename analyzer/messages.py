@@ -408,7 +408,7 @@ class MessageReader(FramePayloadReader):
                     beyond -= WRAP
                 close.acknowledged = theirs.offset + beyond
         if _may_be_about_peer(close):
-            close.heard = heard_by(side)
+            close.heard = heard_by(side, close.acknowledged)
         if side.closes is None:
             side.closes = []
         if len(side.closes) < limits.CLOSES_KEPT:

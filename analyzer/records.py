@@ -318,7 +318,7 @@ class Heard:
     with the content of the last one, None if nothing is. breaches: rules that it had broken.
     sending, sent: declared and captured bytes of the frame of data that it was in the middle of, else 0.
     ping: the oldest unanswered Ping of the Close's sender (see Side.outstanding_pings), None without one; answered: see
-    Side.answered.
+    Side.answered; acknowledged: see Close.acknowledged.
     """
 
     def __init__(self) -> None:
@@ -335,6 +335,7 @@ class Heard:
         self.breaches: tuple[Violation, ...] = ()
         self.sending = 0
         self.sent = 0
+        self.acknowledged = MISSING
         self.ping: tuple[int, bytes, int, int] | None = None
         self.answered: tuple[int, int, int, int, int, int, int] | None = None
 

@@ -13,7 +13,7 @@ from dataclasses import dataclass
 from functools import lru_cache
 from typing import Any
 
-from analyzer.diagnosis.vocabulary import AGENTS, BASES, CAUSES, CLOCK_NAMES
+from analyzer.diagnosis.vocabulary import AGENTS, BASES, CAUSES, CLOCK_NAMES, VERDICTS
 from analyzer.rules.catalog import RULES, SEVERITIES
 
 INTEGER, UNSIGNED, BOOLEAN = "Int64", "UInt64", "boolean"
@@ -149,11 +149,13 @@ def close_reason_bytes(code: int, size: int, reason: bytes) -> bytes | None:
     return None if close_code(code, size) is None else reason
 
 
-def close_catalog(subprotocol: str | None, host: str | None, path: str | None) -> str | None:
-    """The application catalog that explains this connection's codes, chosen by its handshake."""
+def close_catalog(
+    subprotocol: str | None, host: str | None, path: str | None, client: bytes | None, server: bytes | None
+) -> str | None:
+    """The application catalog that explains this connection's codes, chosen by its handshake and first messages."""
     from analyzer.catalogs import catalog_for
 
-    catalog = catalog_for(subprotocol, host, path)
+    catalog = catalog_for(subprotocol, host, path, client, server)
     return None if catalog is None else catalog.name
 
 
@@ -368,8 +370,13 @@ CONNECTIONS = (
     *_rhythm("client"),
     *_rhythm("server"),
 )
-DIAGNOSED = frozenset(("cause", "cause_basis", "evidence", "cause_by", "cause_timer", "cause_clock", "cause_device"))
-"""Columns of the connections that come from the diagnosis of all of them, when the last one is there."""
+CONCLUDED = {
+    "connections": frozenset(
+        ("cause", "cause_basis", "evidence", "cause_by", "cause_timer", "cause_clock", "cause_device")
+    ),
+    "closes": frozenset(("verdict", "evidence")),
+}
+"""Columns of each table that come from the diagnosis of all connections, when the last one is there."""
 
 
 def _place(what: str, sender: str) -> tuple[Column, ...]:
@@ -399,11 +406,26 @@ CLOSES = (
     Column(
         "catalog",
         TEXT,
-        "application catalog that the handshake points to",
-        ("sender.connection.subprotocol", "sender.connection.host", "sender.connection.path"),
+        "application catalog that the handshake or the first messages point to",
+        (
+            "sender.connection.subprotocol",
+            "sender.connection.host",
+            "sender.connection.path",
+            "sender.connection.client.first",
+            "sender.connection.server.first",
+        ),
         close_catalog,
         group="handshake",
     ),
+    Column(
+        "verdict",
+        CATEGORY,
+        "concluded: is the code true? The packets show what it says (supported), or something else (contradicted), or "
+        "neither (unverifiable): docs/close-codes.md",
+        "verdict",
+        values=words(*VERDICTS),
+    ),
+    Column("evidence", TEXT, "what the verdict rests on: packets and figures, in one line", "evidence", group="verdict"),
 )
 
 FRAMES = (
@@ -529,7 +551,7 @@ TABLES = {
     table.name: table
     for table in (
         Table("connections", "one row per WebSocket connection", CONNECTIONS, streams=False, index="connection"),
-        Table("closes", "one row per Close frame", CLOSES),
+        Table("closes", "one row per Close frame", CLOSES, streams=False),
         Table("frames", "one row per frame", FRAMES),
         Table("messages", "one row per data message", MESSAGES),
         Table("violations", "one row per broken rule", VIOLATIONS),

@@ -19,7 +19,7 @@ from analyzer.records import MISSING, NO_TIME, Close, Connection, Frame, Message
 from analyzer.schema import (
     BOOLEAN,
     BYTES,
-    DIAGNOSED,
+    CONCLUDED,
     DURATION,
     TABLES,
     TEXT,
@@ -34,6 +34,8 @@ from analyzer.schema import (
 if TYPE_CHECKING:
     import pandas as pd
 
+    from analyzer.diagnosis.conclusions import Diagnosis
+
 PIECE = 10_000
 """Rows of a table that streams handed out at a time."""
 
@@ -43,6 +45,8 @@ TextOf = Callable[[Column], Callable[[Any], str]]
 
 def _reader(paths: Sequence[str]) -> Callable[[Any], tuple[Any, ...]]:
     """What reads the attributes at dotted paths, as a tuple, in one call."""
+    if not paths:
+        return lambda record: ()
     read = attrgetter(*paths)
     return read if len(paths) > 1 else lambda record: (read(record),)
 
@@ -233,7 +237,7 @@ class Rows:
                 groups.setdefault(column.group, []).append(column)
         self._numbers = _Numbers([column for column in self.columns if column.is_plain_number])
         self._groups = [_Group(columns, files) for columns in groups.values()]
-        self._parts: list[_Numbers | _Group] = [self._numbers, *self._groups]
+        self._parts: list[_Numbers | _Group] = [*([self._numbers] if self._numbers.columns else ()), *self._groups]
         self._taken = 0
         self._begin()
 
@@ -308,7 +312,7 @@ class Rows:
 class Tables(Observer):
     """Makes the tables asked for from what is observed.
 
-    files: names of the input files, by their index. chunk(table, DataFrame) is given frames, messages and closes in
+    files: names of the input files, by their index. chunk(table, DataFrame) is given frames, messages and violations in
     pieces, the last one (which may be empty) from frames_of; they are then not kept. The pieces of a table have the
     same columns and dtypes, and their index goes on from piece to piece.
     """
@@ -324,7 +328,7 @@ class Tables(Observer):
         self._files = files
         self._rows = {name: _rows(table, files) for name, table in TABLES.items() if name in asked}
         self._connections = self._rows.get("connections")
-        self._gathered = Gathered()
+        self._gathered = Gathered() if asked & CONCLUDED.keys() else None
         self._attempts: list[Attempt] | None = [] if "reconnects" in asked else None
 
     def frame(self, frame: Frame) -> None:
@@ -335,16 +339,19 @@ class Tables(Observer):
 
     def close(self, close: Close) -> None:
         self._append("closes", close)
+        if self._gathered is not None and "closes" in self._rows:
+            self._gathered.close(close)
 
     def violation(self, violation: Violation) -> None:
         self._append("violations", violation)
 
     def connection(self, connection: Connection) -> None:
-        if self._connections is None and self._attempts is None:
+        if self._gathered is None and self._attempts is None:
             return
         outcome = conclude(connection)
         if self._connections is not None:
             self._connections.append(outcome)
+        if self._gathered is not None:
             self._gathered.take(outcome)
         if self._attempts is not None and outcome.start != NO_TIME:
             self._attempts.append(_attempt(outcome))
@@ -354,7 +361,7 @@ class Tables(Observer):
         if rows is None:
             return
         rows.append(record)
-        if self._chunk is not None and rows.count >= PIECE:
+        if self._chunk is not None and rows.table.streams and rows.count >= PIECE:
             self._chunk(name, rows.take())
 
     def frames_of(self, ledger: Mapping[tuple[str, str], int]) -> dict[str, pd.DataFrame]:
@@ -365,31 +372,37 @@ class Tables(Observer):
         """The rows of the tables that are kept, by name; ledger: (unit, kind) -> count. To be called once, when all is
         observed."""
         result = {}
+        diagnosis = self._diagnosis()
         for name, rows in self._rows.items():
             for pair in pairs(self._attempts or ()) if name == "reconnects" else ():
                 rows.append(pair)
             if name == "ledger":
                 for (unit, kind), count in ledger.items():
                     rows.append(Count(unit, kind, count))
-            if name == "connections":
-                rows.join(self._diagnosed(rows))
+            if diagnosis is not None and name in CONCLUDED:
+                rows.join(self._concluded(rows, diagnosis.findings() if name == "connections" else diagnosis.verdicts()))
             if self._chunk is not None and rows.table.streams:
                 self._chunk(name, rows.take())
             else:
                 result[name] = rows
         return result
 
-    def _diagnosed(self, rows: Rows) -> Rows:
-        """The causes of the connections."""
-        from analyzer.diagnosis.conclusions import conclude as diagnose
+    def _diagnosis(self) -> Diagnosis | None:
+        if self._gathered is None:
+            return None
+        from analyzer.diagnosis.conclusions import Diagnosis
 
-        found = Rows(rows.table, self._files, DIAGNOSED)
-        for finding in diagnose(self._gathered, self._files):
-            found.append(finding)
+        return Diagnosis(self._gathered, self._files)
+
+    def _concluded(self, rows: Rows, conclusions: Iterable[Any]) -> Rows:
+        """The columns of a table that are concluded when all is there."""
+        found = Rows(rows.table, self._files, CONCLUDED[rows.table.name])
+        for conclusion in conclusions:
+            found.append(conclusion)
         return found
 
 
 def _rows(table: Table, files: Sequence[str]) -> Rows:
     """The rows of a table, without what the diagnosis adds."""
     names = {column.name for column in table.columns}
-    return Rows(table, files, names - DIAGNOSED if table.name == "connections" else names)
+    return Rows(table, files, names - CONCLUDED.get(table.name, frozenset()))

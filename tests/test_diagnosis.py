@@ -38,6 +38,7 @@ PLAIN = Facts(
     start=0, opened=1, end=20 * SECOND, ending=20 * SECOND, idle=SECOND // 7, client_idle=SECOND // 7,
     server_idle=SECOND // 6, client_messages=3, server_messages=4, client_ping=NO_TIME, server_ping=NO_TIME,
     round_trip=MISSING, first_packet=1, last_packet=30, last_file=0, key=MISSING, survived=0,
+    client_largest=MISSING, server_largest=MISSING,
 )  # fmt: skip
 QUIET = Tail(
     packets=9, time_to_live=64, last_time=20 * SECOND, finished=False, reset_packet=0, reset_time_to_live=-1,
@@ -52,15 +53,15 @@ def case(
     reason: str = "", client: dict[str, Any] | None = None, server: dict[str, Any] | None = None, **facts: Any
 ) -> Case:
     """A connection that differs from an ordinary one in these facts. client, server: of the tails."""
-    beside = {name: facts.pop(name) for name in ("key_text", "accept", "upgrade", "silence_end") if name in facts}
+    beside = {name: facts.pop(name) for name in ("key_text", "accept", "upgrade", "silence_end", "place") if name in facts}
     extra = {name: facts.pop(name) for name in ("expiries",) if name in facts}
     details = Details(
         Tail(**TAIL | (client or {})), Tail(**TAIL | (server or {})), 6 * SECOND, beside.get("silence_end", NO_TIME),
         2 * SECOND, 60 * SECOND, beside.get("key_text"), beside.get("accept"), beside.get("upgrade", "websocket"),
-        (None, None, None),
+        beside.get("place", (None,) * 5),
     )  # fmt: skip
     scene = Scene(
-        ["", reason], ["10.0.0.9:80"], ["a.pcap"], lambda row: PLAIN, {0: details}, lambda code, place: None,
+        ["", reason], ["10.0.0.9:80"], ["a.pcap"], lambda row: PLAIN, {0: details}, None,
         partner_of=[-1], timer_of=[-1], event_of=[-1], **extra,
     )  # fmt: skip
     return Case(0, PLAIN._replace(**facts), scene)

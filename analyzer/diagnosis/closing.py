@@ -4,10 +4,14 @@ from __future__ import annotations
 
 import re
 
+from analyzer.closecodes import CloseCode
 from analyzer.diagnosis.facts import CLIENT, NO_CLOSE, SIDE_NAMES, UNANSWERED_CLOSE
 from analyzer.diagnosis.finding import Case, Finding, other, seconds
 from analyzer.diagnosis.timers import SECOND
-from analyzer.diagnosis.vocabulary import AFTER_CLOSE, CLOCK_NAMES, INFERRED, OBSERVED, PING, SINCE
+from analyzer.diagnosis.verdicts.judging import BY_CODE
+from analyzer.diagnosis.verdicts.private import private
+from analyzer.diagnosis.verdicts.verdict import Verdict, first_close
+from analyzer.diagnosis.vocabulary import AFTER_CLOSE, CLOCK_NAMES, CONTRADICTED, INFERRED, OBSERVED, PING, SINCE, SUPPORTED
 from analyzer.records import MISSING, NO_TIME
 
 KEEPALIVE = re.compile(r"keep-?alive|\bp[io]ng", re.IGNORECASE)
@@ -27,6 +31,8 @@ EXPLAINED = {
     1014: "bad gateway",
 }
 """Codes that say why by themselves."""
+ABOUT_THE_OTHER = (1002, 1003, 1007, 1009, 1010, 1014)
+"""Of them those that speak of what the other side did: without a sign of it they show no cause, they only name one."""
 
 
 def ping_age(case: Case) -> int:
@@ -103,34 +109,41 @@ def restart(case: Case) -> Finding | None:
     """Close 1012, to one or to all."""
     if case.code != 1012:
         return None
-    return Finding("server restart", OBSERVED, case.agent, case.close_text + _together(case))
-
-
-def _together(case: Case) -> str:
-    number = case.scene.event_of[case.row] if case.scene.event_of else -1
-    if number < 0:
-        return ""
-    event = case.scene.events[number]
-    return f"; so did {event.count - 1} other connections of {case.service} within {seconds(event.end - event.begin)}"
+    return Finding("server restart", OBSERVED, case.agent, case.close_text)
 
 
 def explained(case: Case) -> Finding | None:
-    """The code itself says why."""
-    cause = EXPLAINED.get(case.code)
-    if cause is None:
+    """The code itself says why, and nothing contradicts it."""
+    cause, close = EXPLAINED.get(case.code), first_close(case, case.closer)
+    if cause is None or close is None:
         return None
-    return Finding(cause, OBSERVED, "proxy" if case.code == 1014 else case.agent, case.close_text)
+    verdict = BY_CODE[case.code](case, close)
+    if verdict.verdict == CONTRADICTED:
+        return _unfounded(case, verdict)
+    basis = INFERRED if verdict.verdict != SUPPORTED and case.code in ABOUT_THE_OTHER else OBSERVED
+    return Finding(
+        cause, basis, "proxy" if case.code == 1014 else case.agent, f"{case.close_text}: {verdict.evidence}"
+    )
+
+
+def _unfounded(case: Case, verdict: Verdict) -> Finding:
+    return Finding("unfounded code", OBSERVED, case.agent, f"{case.close_text}, but {verdict.evidence}")
 
 
 def catalogued(case: Case) -> Finding | None:
     """A code of the application whose meaning is known, by its catalog or the registry."""
-    if case.code < 3000 or case.code >= 5000 or case.details is None:
+    close = first_close(case, case.closer)
+    if case.code < 3000 or case.code >= 5000 or close is None:
         return None
-    known = case.scene.catalog_text(case.code, case.details.place)
-    if known is None:
+    known = None if case.catalog is None else case.catalog.code(case.code)
+    name = CloseCode(case.code).name if known is None else known.name
+    if name == "Other":
         return None
-    cause = "heartbeat missed" if HEARTBEAT.search(known) else "application code"
-    return Finding(cause, OBSERVED, case.agent, f"{case.close_text}: {known}")
+    verdict = private(case, close)
+    if verdict.verdict == CONTRADICTED:
+        return _unfounded(case, verdict)
+    cause = "heartbeat missed" if HEARTBEAT.search(name) else "application code"
+    return Finding(cause, OBSERVED, case.agent, f"{case.close_text}: {verdict.evidence}")
 
 
 def close_timeout(case: Case) -> Finding | None:

@@ -52,7 +52,7 @@ def _reading(facts: Facts, clock: int) -> int:
 
 def _between_legs(case: Case) -> bool:
     """A proxy ended both its legs: on the front one it is the server, on the back one the client."""
-    partner = _partner(case)
+    partner = case.partner
     if partner is None or NO_TIME in (partner.ending, case.facts.ending):
         return False
     if abs(partner.ending - case.facts.ending) >= SAME_MOMENT:
@@ -66,14 +66,9 @@ def _is_front(case: Case, partner: Facts) -> bool:
     return case.closer == (SERVER if mine_first else CLIENT)
 
 
-def _partner(case: Case) -> Facts | None:
-    number = case.scene.partner_of[case.row] if case.scene.partner_of else -1
-    return None if number < 0 else case.scene.facts(number)
-
-
 def other_leg(case: Case) -> Finding | None:
     """The proxy closed this leg because the other one had just ended."""
-    partner = _partner(case)
+    partner = case.partner
     if partner is None or case.code != NO_CLOSE or NO_TIME in (partner.ending, case.facts.ending):
         return None
     after = case.facts.ending - partner.ending
@@ -90,10 +85,9 @@ def other_leg(case: Case) -> Finding | None:
 
 def event(case: Case) -> Finding | None:
     """The server ended all its connections at once."""
-    number = case.scene.event_of[case.row] if case.scene.event_of else -1
-    if number < 0:
+    found = case.event
+    if found is None:
         return None
-    found = case.scene.events[number]
     evidence = (
         f"{case.close_text}; {found.count} connections of {case.service} ended so within "
         f"{seconds(found.end - found.begin)}, {found.survivors or 'none'} went on"

@@ -7,8 +7,6 @@ from typing import Any
 
 import numpy as np
 
-from analyzer.catalogs import catalog_for
-from analyzer.closecodes import CloseCode
 from analyzer.diagnosis import closing, common, handshakes, transport
 from analyzer.diagnosis.events import events_of, legs_of
 from analyzer.diagnosis.facts import (
@@ -27,13 +25,18 @@ from analyzer.diagnosis.facts import (
 )
 from analyzer.diagnosis.finding import Case, Cause, Expiry, Finding, Scene
 from analyzer.diagnosis.gathering import Gathered
+from analyzer.diagnosis.neighbours import Neighbours
 from analyzer.diagnosis.timers import timers_of
+from analyzer.diagnosis.verdicts.judging import judge
+from analyzer.diagnosis.verdicts.verdict import Sent, Verdict
 from analyzer.diagnosis.vocabulary import OBSERVED
 from analyzer.records import NO_TIME
 
 Numbers = Any  # numpy arrays of int64
 
 PIECE = 10_000
+PLAIN_END = Finding("clean close", OBSERVED, None, "")
+"""Of a connection that ended as it should."""
 CLOSES = (
     "initiator",
     *("client_code", "client_reason", "client_packet", "client_file"),
@@ -67,27 +70,48 @@ REST: tuple[Cause, ...] = (
 )
 
 
-def conclude(gathered: Gathered, files: Sequence[str]) -> Iterator[Finding]:
-    """The finding of every connection, in the order in which they were gathered. files: names, by index."""
-    width = len(Facts._fields)
-    table = np.frombuffer(gathered.numbers, np.int64)[: gathered.count * width].reshape(-1, width)
-    columns = {name: table[:, place] for place, name in enumerate(Facts._fields)}
-    scene = Scene(
-        list(gathered.texts),
-        [_service(key) for key in gathered.services],
-        files,
-        lambda row: Facts(*table[row].tolist()),
-        gathered.details,
-        _catalog_text,
-    )
-    plain = _plain(columns, scene)
-    findings = _findings(columns, scene, plain)
-    for start in range(0, gathered.count, PIECE):
-        piece = slice(start, start + PIECE)
-        values = [columns[name][piece].tolist() for name in CLOSES]
-        ordinary = plain[piece].tolist()
-        for row, (is_plain, *closes) in enumerate(zip(ordinary, *values, strict=True), start):
-            yield findings.get(row) or (_ordinary(closes, scene) if is_plain else _nothing(scene, row))
+class Diagnosis:
+    """What is concluded of all connections that were gathered. files: names, by index."""
+
+    def __init__(self, gathered: Gathered, files: Sequence[str]) -> None:
+        width = len(Facts._fields)
+        table = np.frombuffer(gathered.numbers, np.int64)[: gathered.count * width].reshape(-1, width)
+        self._columns = {name: table[:, place] for place, name in enumerate(Facts._fields)}
+        self._scene = Scene(
+            list(gathered.texts),
+            [_service(key) for key in gathered.services],
+            files,
+            lambda row: Facts(*table[row].tolist()),
+            gathered.details,
+            Neighbours(self._columns, gathered.details),
+        )
+        self._gathered = gathered
+        self._plain = _plain(self._columns, self._scene)
+        self._found = _findings(self._columns, self._scene, self._plain)
+
+    def findings(self) -> Iterator[Finding]:
+        """The finding of every connection, in the order in which they were gathered."""
+        for start in range(0, self._gathered.count, PIECE):
+            piece = slice(start, start + PIECE)
+            values = [self._columns[name][piece].tolist() for name in CLOSES]
+            ordinary = self._plain[piece].tolist()
+            for row, (is_plain, *closes) in enumerate(zip(ordinary, *values, strict=True), start):
+                yield self._found.get(row) or (
+                    _ordinary(closes, self._scene) if is_plain else _nothing(self._scene, row)
+                )
+
+    def verdicts(self) -> Iterator[Verdict]:
+        """The verdict on every Close, in the order in which they were gathered."""
+        row_of = np.empty(self._gathered.count, np.int64)
+        row_of[self._columns["number"]] = np.arange(self._gathered.count)
+        width = len(Sent._fields)
+        closes = memoryview(self._gathered.closes)
+        for at in range(0, len(closes), width):
+            number, by, ordinal, code, reason, *rest = closes[at : at + width]
+            row = int(row_of[number])
+            sent = Sent(number, by, ordinal, code, self._scene.texts[reason], *rest)
+            case = Case(row, self._scene.facts(row), self._scene)
+            yield judge(case, sent, self._found.get(row, PLAIN_END))
 
 
 def _findings(columns: dict[str, Numbers], scene: Scene, plain: Numbers) -> dict[int, Finding]:
@@ -218,16 +242,6 @@ def _ordinary(closes: Sequence[int], scene: Scene) -> Finding:
     text = f' "{scene.texts[reason]}"' if scene.texts[reason] else ""
     cause = "clean close" if code != 1001 else "client navigation" if by_client else "going away"
     return Finding(cause, OBSERVED, who, f"the {who} sent {what}{text} ({where}) and was answered")
-
-
-def _catalog_text(code: int, place: tuple[str | None, str | None, str | None]) -> str | None:
-    """What a private code means to the application that the handshake shows; None if that is not known."""
-    catalog = catalog_for(*place)
-    known = None if catalog is None else catalog.code(code)
-    if known is not None and catalog is not None:
-        return f"{known.name} ({catalog.name})"
-    registered = CloseCode(code)
-    return None if registered.name == "Other" else str(registered.name)
 
 
 def _service(key: tuple[int, int, int, int]) -> str:

@@ -9,6 +9,8 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import NamedTuple
 
+from analyzer.records import Heard
+
 NOBODY, CLIENT, SERVER, BOTH = range(4)
 NO_CLOSE = -1
 SIDES = {None: NOBODY, "client": CLIENT, "server": SERVER, "both": BOTH}
@@ -73,6 +75,11 @@ class Facts(NamedTuple):
     last_file: int
     key: int
     survived: int
+    client_largest: int
+    server_largest: int
+
+
+Place = tuple[str | None, str | None, str | None, bytes | None, bytes | None]
 
 
 @dataclass(slots=True)
@@ -101,7 +108,11 @@ class Tail:
 
 @dataclass(slots=True)
 class Details:
-    """What is kept beside the numbers of a connection that did not end with both Closes, or with a private code."""
+    """What is kept beside the numbers of a connection that did not end with both Closes, or with a code that says more.
+
+    place: what tells the application (see catalogs.catalog_for); judged: its frames were held against the rules;
+    client_heard, server_heard: of that side's first Close.
+    """
 
     client: Tail
     server: Tail
@@ -112,4 +123,10 @@ class Details:
     key: str | None
     accept: str | None
     upgrade: str | None
-    place: tuple[str | None, str | None, str | None]
+    place: Place
+    origin: str | None = None
+    offered: str | None = None
+    extensions: str | None = None
+    judged: bool = False
+    client_heard: Heard | None = None
+    server_heard: Heard | None = None

@@ -6,7 +6,7 @@ from analyzer.outcome cimport Outcome
 cdef class Gathered:
     cdef readonly Py_ssize_t count
     cdef Py_ssize_t capacity
-    cdef readonly object numbers, services, hosts, texts
+    cdef readonly object numbers, services, hosts, texts, closes
     cdef readonly dict details
     cpdef object take(self, Outcome outcome)
 

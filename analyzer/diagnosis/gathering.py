@@ -25,7 +25,7 @@ class Numbering(dict[Any, int]):
 
 
 class Gathered:
-    """All rows so far. rows: of numbers, one after the other; details: by row."""
+    """All rows so far. rows: of numbers, one after the other; details: by row; closes: see verdicts.verdict.Sent."""
 
     def __init__(self) -> None:
         self.count = 0
@@ -35,6 +35,7 @@ class Gathered:
         self.services = Numbering()
         self.hosts = Numbering()
         self.texts = Numbering()
+        self.closes = array("q")
 
     def take(self, outcome: Any) -> None:
         """Keep what is needed of a connection that is over (outcome.Outcome)."""
@@ -87,9 +88,35 @@ class Gathered:
         numbers[at + 34] = flow.last_file
         numbers[at + 35] = MISSING if connection.key is None else hash(connection.key)
         numbers[at + 36] = max(flow.survived, flow.silence)
-        if word != CLEAN or numbers[at + 9] >= PRIVATE or numbers[at + 10] >= PRIVATE:
+        numbers[at + 37] = connection.client.largest
+        numbers[at + 38] = connection.server.largest
+        if (
+            word != CLEAN
+            or (client is not None and (client.code >= PRIVATE or client.heard is not None))
+            or (server is not None and (server.code >= PRIVATE or server.heard is not None))
+        ):
             self.details[self.count] = details(connection)
+            self.details[self.count].client_heard = None if client is None else client.heard
+            self.details[self.count].server_heard = None if server is None else server.heard
         self.count += 1
+
+    def close(self, close: Close) -> None:
+        """Keep what a verdict on a Close needs."""
+        sender = close.sender
+        self.closes.extend(
+            (
+                sender.connection.number,
+                SIDES["client" if sender.is_client else "server"],
+                len(sender.closes or ()),
+                code_of(close),
+                self.texts[close.reason.decode("utf-8", "backslashreplace")],
+                close.time,
+                close.packet,
+                close.file,
+                sender.connection.origin is not None,
+                sender.weak_resyncs > 0,
+            )
+        )
 
 
 def code_of(close: Close | None) -> cython.longlong:
@@ -114,7 +141,17 @@ def details(connection: Connection) -> Details:
         connection.key,
         connection.accept,
         connection.upgrade,
-        (connection.subprotocol, connection.host, connection.path),
+        (
+            connection.subprotocol,
+            connection.host,
+            connection.path,
+            connection.client.first,
+            connection.server.first,
+        ),
+        connection.origin,
+        connection.offered_extensions,
+        connection.extensions,
+        connection.violations >= 0,
     )
 
 
