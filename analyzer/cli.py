@@ -85,7 +85,7 @@ def _run(argv: list[str]) -> int:
 def _summary(request: Request) -> int:
     from analyzer.outputs import summary, words
 
-    result = _analyzed(request, ("connections", "ledger"))
+    result = _analyzed(request, ("connections", "closes", "ledger"))
     unreadable = {getattr(error, "name", None) for error in result.errors}
     words.show(summary.lines(result, [name for name in request.inputs if name not in unreadable]))
     return _status(result, request)

@@ -272,4 +272,6 @@ class FrameReader(Reader):
 def _distrust_pings(side: Side) -> None:
     """The next Pong may answer a Ping that is missing, or the answer itself may be: no time between them is known."""
     if side.outstanding_pings:
-        side.outstanding_pings = [(NO_TIME, *rest) for _, *rest in side.outstanding_pings]
+        side.outstanding_pings = [
+            (NO_TIME, payload, packet, file) for _, payload, packet, file in side.outstanding_pings
+        ]

@@ -28,6 +28,7 @@ from analyzer.diagnosis.facts import (
     Tail,
 )
 from analyzer.diagnosis.finding import Case, Expiry, Finding, Scene
+from analyzer.diagnosis.neighbours import Neighbours
 from analyzer.diagnosis.timers import SECOND, timers_of
 from analyzer.records import END_FIN, END_RST, MISSING, NO_TIME
 
@@ -61,10 +62,16 @@ def case(
         beside.get("place", (None,) * 5),
     )  # fmt: skip
     scene = Scene(
-        ["", reason], ["10.0.0.9:80"], ["a.pcap"], lambda row: PLAIN, {0: details}, None,
+        ["", reason], ["10.0.0.9:80"], ["a.pcap"], lambda row: PLAIN, {0: details}, neighbours(),
         partner_of=[-1], timer_of=[-1], event_of=[-1], **extra,
     )  # fmt: skip
     return Case(0, PLAIN._replace(**facts), scene)
+
+
+def neighbours(*others: Facts) -> Neighbours:
+    """The connection of `case`, and these others."""
+    rows = np.array([PLAIN, *others], np.int64)
+    return Neighbours({name: rows[:, place] for place, name in enumerate(Facts._fields)}, {})
 
 
 def closed(code: int, side: int = SERVER, **facts: Any) -> dict[str, Any]:
@@ -186,10 +193,9 @@ def test_a_code_names_its_cause(function: Found, code: int, side: int, cause: st
 
 
 def test_a_private_code_is_explained_by_its_catalog() -> None:
-    each = case(**closed(4201))
-    assert closing.catalogued(each) is None
-    each.scene.catalog_text = lambda code, place: "Pong reply not received (Pusher)"
-    finding = closing.catalogued(each)
+    assert closing.catalogued(case(**closed(4201))) is None
+    pusher = (None, None, "/app/key?protocol=7", None, None)
+    finding = closing.catalogued(case(**closed(4201), place=pusher))
     assert finding is not None and finding.cause == "heartbeat missed"
 
 

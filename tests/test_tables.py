@@ -242,7 +242,7 @@ class TestCloses:
         for name in ("host", "path", "subprotocol"):
             setattr(talk.connection, name, fields.pop(name, None))
         close = talk.close(talk.server if who == "server" else talk.client, body, **fields)
-        return tables({"closes"}, closes=[close])["closes"].loc[0]
+        return tables({"closes"}, closes=[close], connections=[talk.connection])["closes"].loc[0]
 
     def test_a_row_says_what_the_frame_carried(self) -> None:
         row = self.row(b"\x03\xe8bye")
@@ -297,13 +297,26 @@ class TestCloses:
     def test_the_same_close_of_both_sides_is_told_apart(self) -> None:
         talk = Talk()
         closes: list[Close] = [talk.close(side, b"\x03\xf2") for side in (talk.client, talk.server)]
-        frame = tables({"closes"}, closes=closes)["closes"]
+        frame = tables({"closes"}, closes=closes, connections=[talk.connection])["closes"]
         assert list(frame["sender"]) == ["client", "server"]
         assert list(frame["legal"]) == [True, False]
 
     def test_the_catalog_is_chosen_by_the_handshake(self) -> None:
         assert self.row(b"\x11\x30", subprotocol="graphql-transport-ws")["catalog"] == "GraphQL over WebSocket"
         assert self.row(b"\x11\x30")["catalog"] is pd.NA
+
+    def test_a_close_has_its_verdict_and_what_it_rests_on(self) -> None:
+        row = self.row(b"\x03\xee")
+        assert row["verdict"] == "contradicted" and "C4" in row["evidence"]
+
+    def test_verdicts_stand_beside_their_closes_whatever_order_the_connections_end_in(self) -> None:
+        talks = [Talk(), Talk()]
+        talks[1].connection.number = 1
+        closes = [talk.close(talk.server, code.to_bytes(2, "big")) for talk, code in zip(talks, (1006, 1000), strict=True)]
+        ended = [talk.connection for talk in reversed(talks)]
+        frame = tables({"closes"}, closes=closes, connections=ended)["closes"]
+        assert list(frame["code"]) == [1006, 1000]
+        assert list(frame["verdict"]) == ["contradicted", "unverifiable"]
 
 
 class TestFrames:
@@ -414,8 +427,8 @@ class TestPieces:
 
     def test_pieces_are_not_kept_and_connections_and_the_ledger_are(self) -> None:
         given, kept = self.pieces(3)
-        assert [name for name, _ in given] == ["closes", "frames", "messages", "violations"]
-        assert set(kept) == {"connections", "reconnects", "ledger"}
+        assert [name for name, _ in given] == ["frames", "messages", "violations"]
+        assert set(kept) == {"connections", "closes", "reconnects", "ledger"}
         assert list(kept["connections"]["server_reason"]) == ["bye"]
 
     def test_a_table_without_rows_is_given_once_and_empty(self) -> None:

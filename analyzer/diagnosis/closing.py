@@ -11,7 +11,16 @@ from analyzer.diagnosis.timers import SECOND
 from analyzer.diagnosis.verdicts.judging import BY_CODE
 from analyzer.diagnosis.verdicts.private import private
 from analyzer.diagnosis.verdicts.verdict import Verdict, first_close
-from analyzer.diagnosis.vocabulary import AFTER_CLOSE, CLOCK_NAMES, CONTRADICTED, INFERRED, OBSERVED, PING, SINCE, SUPPORTED
+from analyzer.diagnosis.vocabulary import (
+    AFTER_CLOSE,
+    CLOCK_NAMES,
+    CONTRADICTED,
+    INFERRED,
+    OBSERVED,
+    PING,
+    SINCE,
+    SUPPORTED,
+)
 from analyzer.records import MISSING, NO_TIME
 
 KEEPALIVE = re.compile(r"keep-?alive|\bp[io]ng", re.IGNORECASE)

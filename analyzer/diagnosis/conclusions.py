@@ -35,6 +35,7 @@ from analyzer.records import NO_TIME
 Numbers = Any  # numpy arrays of int64
 
 PIECE = 10_000
+REASON = Sent._fields.index("reason")
 PLAIN_END = Finding("clean close", OBSERVED, None, "")
 """Of a connection that ended as it should."""
 CLOSES = (
@@ -107,9 +108,10 @@ class Diagnosis:
         width = len(Sent._fields)
         closes = memoryview(self._gathered.closes)
         for at in range(0, len(closes), width):
-            number, by, ordinal, code, reason, *rest = closes[at : at + width]
-            row = int(row_of[number])
-            sent = Sent(number, by, ordinal, code, self._scene.texts[reason], *rest)
+            values: list[Any] = closes[at : at + width].tolist()
+            row = int(row_of[values[0]])
+            sent = Sent(*values)
+            sent = sent._replace(reason=self._scene.texts[values[REASON]])
             case = Case(row, self._scene.facts(row), self._scene)
             yield judge(case, sent, self._found.get(row, PLAIN_END))
 

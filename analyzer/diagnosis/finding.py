@@ -10,8 +10,8 @@ from typing import NamedTuple
 from analyzer.catalogs import Catalog, catalog_for
 from analyzer.diagnosis.events import Event
 from analyzer.diagnosis.facts import BOTH, CLIENT, DROPPED, NOBODY, SERVER, SIDE_NAMES, Details, Facts, Tail
-from analyzer.diagnosis.timers import SECOND, Timer
 from analyzer.diagnosis.neighbours import Neighbours
+from analyzer.diagnosis.timers import SECOND, Timer
 from analyzer.records import MISSING, Heard
 
 

@@ -115,6 +115,7 @@ class Gathered:
                 close.file,
                 sender.connection.origin is not None,
                 sender.weak_resyncs > 0,
+                close.size,
             )
         )
 

@@ -9,7 +9,7 @@ from typing import Any
 
 import pandas as pd
 
-from analyzer.outputs import findings, words
+from analyzer.outputs import findings, untrue, words
 from analyzer.outputs.escaping import visible
 from analyzer.outputs.words import Line
 
@@ -38,6 +38,7 @@ def lines(result: Any, inputs: Sequence[str]) -> list[Line]:
     return [
         *_head(connections, inputs),
         *findings.lines(connections),
+        *untrue.lines(result.closes, connections),
         *_endings(connections),
         *_codes(connections),
         *_attention(connections, inputs),

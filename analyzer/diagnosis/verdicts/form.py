@@ -14,7 +14,7 @@ PEACEFUL = (1000, 1001)
 
 def illegal(close: Sent) -> Verdict | None:
     """A code that no Close may carry (RFC 6455 7.4)."""
-    if close.code <= 0:
+    if close.code == 0 and close.size < 2:
         return None
     known = CloseCode(close.code)
     side = SIDE_NAMES[close.by]

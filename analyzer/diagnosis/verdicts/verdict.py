@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from typing import NamedTuple
 
-from analyzer.diagnosis.finding import Case
 from analyzer.diagnosis.facts import CLIENT, MIDSTREAM, NO_CLOSE
+from analyzer.diagnosis.finding import Case
 from analyzer.diagnosis.vocabulary import CONTRADICTED, SUPPORTED, UNVERIFIABLE
 from analyzer.records import Heard
 
@@ -22,7 +22,7 @@ class Verdict(NamedTuple):
 class Sent(NamedTuple):
     """A Close as it was sent. by: CLIENT or SERVER; ordinal: 1 for that side's first; code: see facts; time, packet,
     file: of the packet that completed it; browser: the client's handshake named an Origin; doubtful: it may be no frame
-    (see records.Side.weak_resyncs)."""
+    (see records.Side.weak_resyncs); size: of its body."""
 
     connection: int
     by: int
@@ -34,6 +34,7 @@ class Sent(NamedTuple):
     file: int
     browser: bool
     doubtful: bool
+    size: int = 2
 
 
 def supported(evidence: str) -> Verdict:
