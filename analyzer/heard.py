@@ -1,10 +1,41 @@
-"""What a side has got from the other one when it closes, and what is wrong with text; for the message stage."""
+"""What a side has got from the other one when it closes: a record, and how it is taken; and what is wrong with text."""
 
 from __future__ import annotations
 
-from analyzer.records import MISSING, NO_TIME, Frame, Heard, Message, Side
+from analyzer.records import MISSING, NO_TIME, Frame, Message, Side, Violation
 
 CLOSE = 8
+
+
+class Heard:
+    """What the sender of a Close had got from the other side by then, kept where the code may be about it.
+
+    exact: nothing of the other side's frames is missing; messages: its complete data messages, binaries: binary ones
+    of them. opcode, packet, file: of its last message, packet MISSING while that is under way (under_way; size: its
+    bytes so far, what its frame declares included). largest: of all, MISSING without any. fault: what is wrong
+    with the content of the last one, None if nothing is. breaches: rules that it had broken.
+    sending, sent: declared and captured bytes of the frame of data that it was in the middle of, else 0.
+    ping: the oldest unanswered Ping of the Close's sender (see Side.outstanding_pings), None without one; answered: see
+    Side.answered; acknowledged: see Close.acknowledged.
+    """
+
+    def __init__(self) -> None:
+        self.exact = False
+        self.messages = 0
+        self.binaries = 0
+        self.opcode = 0
+        self.packet = MISSING
+        self.file = 0
+        self.under_way = False
+        self.size = 0
+        self.largest = MISSING
+        self.fault: str | None = None
+        self.breaches: tuple[Violation, ...] = ()
+        self.sending = 0
+        self.sent = 0
+        self.acknowledged = MISSING
+        self.ping: tuple[int, bytes, int, int] | None = None
+        self.answered: tuple[int, int, int, int, int, int, int] | None = None
 
 
 def heard_by(side: Side, acknowledged: int) -> Heard:

@@ -288,7 +288,7 @@ class Close:
     begin, end: TCP stream offsets of its first byte and of the byte after its last one.
     end_lost: its last bytes were lost, so its time, packet and acknowledged are those of a later packet.
     acknowledged: stream offset up to which the sender's segments had by then acknowledged the peer's bytes, MISSING
-    if none did. heard: see Heard; None where the code says nothing of the other side.
+    if none did. heard: see heard.Heard; None where the code says nothing of the other side.
     """
 
     def __init__(self, sender: Side) -> None:
@@ -306,38 +306,7 @@ class Close:
         self.end_lost: cython.bint = False
         self.after_peer_fin: cython.bint = False
         self.after_peer_reset: cython.bint = False
-        self.heard: Heard | None = None
-
-
-class Heard:
-    """What the sender of a Close had got from the other side by then, kept where the code may be about it.
-
-    exact: nothing of the other side's frames is missing; messages: its complete data messages, binaries: binary ones
-    of them. opcode, packet, file: of its last message, packet MISSING while that is under way (under_way; size: its
-    bytes so far, what its frame declares included). largest: of all, MISSING without any. fault: what is wrong
-    with the content of the last one, None if nothing is. breaches: rules that it had broken.
-    sending, sent: declared and captured bytes of the frame of data that it was in the middle of, else 0.
-    ping: the oldest unanswered Ping of the Close's sender (see Side.outstanding_pings), None without one; answered: see
-    Side.answered; acknowledged: see Close.acknowledged.
-    """
-
-    def __init__(self) -> None:
-        self.exact = False
-        self.messages = 0
-        self.binaries = 0
-        self.opcode = 0
-        self.packet = MISSING
-        self.file = 0
-        self.under_way = False
-        self.size = 0
-        self.largest = MISSING
-        self.fault: str | None = None
-        self.breaches: tuple[Violation, ...] = ()
-        self.sending = 0
-        self.sent = 0
-        self.acknowledged = MISSING
-        self.ping: tuple[int, bytes, int, int] | None = None
-        self.answered: tuple[int, int, int, int, int, int, int] | None = None
+        self.heard: Any = None
 
 
 class Violation:

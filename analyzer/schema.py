@@ -173,7 +173,8 @@ def _rhythm(side: str) -> tuple[Column, Column]:
     """How a side's Pings followed each other."""
     period, jitter = f"{side}_ping_period", f"{side}_ping_jitter"
     meaning = f"median time between the {side}'s latest Pings; missing with fewer than three"
-    return Column(period, DURATION, meaning, period), Column(jitter, DURATION, f"median deviation from {period}", jitter)
+    deviation = f"median deviation from {period}"
+    return Column(period, DURATION, meaning, period), Column(jitter, DURATION, deviation, jitter)
 
 
 CONNECTIONS = (
@@ -425,7 +426,7 @@ CLOSES = (
         "verdict",
         values=words(*VERDICTS),
     ),
-    Column("evidence", TEXT, "what the verdict rests on: packets and figures, in one line", "evidence", group="verdict"),
+    Column("evidence", TEXT, "what the verdict rests on: packets and figures", "evidence", group="verdict"),
 )
 
 FRAMES = (

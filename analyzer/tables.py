@@ -380,7 +380,8 @@ class Tables(Observer):
                 for (unit, kind), count in ledger.items():
                     rows.append(Count(unit, kind, count))
             if diagnosis is not None and name in CONCLUDED:
-                rows.join(self._concluded(rows, diagnosis.findings() if name == "connections" else diagnosis.verdicts()))
+                found = diagnosis.findings() if name == "connections" else diagnosis.verdicts()
+                rows.join(self._concluded(rows, found))
             if self._chunk is not None and rows.table.streams:
                 self._chunk(name, rows.take())
             else:

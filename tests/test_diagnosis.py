@@ -54,7 +54,8 @@ def case(
     reason: str = "", client: dict[str, Any] | None = None, server: dict[str, Any] | None = None, **facts: Any
 ) -> Case:
     """A connection that differs from an ordinary one in these facts. client, server: of the tails."""
-    beside = {name: facts.pop(name) for name in ("key_text", "accept", "upgrade", "silence_end", "place") if name in facts}
+    names = ("key_text", "accept", "upgrade", "silence_end", "place")
+    beside = {name: facts.pop(name) for name in names if name in facts}
     extra = {name: facts.pop(name) for name in ("expiries",) if name in facts}
     details = Details(
         Tail(**TAIL | (client or {})), Tail(**TAIL | (server or {})), 6 * SECOND, beside.get("silence_end", NO_TIME),

@@ -10,12 +10,11 @@ from pathlib import Path
 
 import pytest
 
-GROUND = {"analyzer", "records", "limits", "problems"}
+GROUND = {"analyzer", "records", "heard", "limits", "problems"}
 STAGES = {"capture", "packets", "streams", "tls", "upgrade", "frames", "messages", "outcome", "diagnosis"}
 HELPERS_OF = {
     "streams": {"assembler", "flow_table"},
     "frames": {"chains"},
-    "messages": {"heard"},
     "outcome": {"periods"},
     "upgrade": {"chains"},
 }

@@ -312,7 +312,8 @@ class TestCloses:
     def test_verdicts_stand_beside_their_closes_whatever_order_the_connections_end_in(self) -> None:
         talks = [Talk(), Talk()]
         talks[1].connection.number = 1
-        closes = [talk.close(talk.server, code.to_bytes(2, "big")) for talk, code in zip(talks, (1006, 1000), strict=True)]
+        bodies = (b"\x03\xee", b"\x03\xe8")
+        closes = [talk.close(talk.server, body) for talk, body in zip(talks, bodies, strict=True)]
         ended = [talk.connection for talk in reversed(talks)]
         frame = tables({"closes"}, closes=closes, connections=ended)["closes"]
         assert list(frame["code"]) == [1006, 1000]

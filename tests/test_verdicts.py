@@ -17,7 +17,8 @@ from analyzer.diagnosis.timers import SECOND
 from analyzer.diagnosis.verdicts.judging import judge
 from analyzer.diagnosis.verdicts.ordinary import UNTRUE
 from analyzer.diagnosis.verdicts.verdict import Sent, Verdict
-from analyzer.records import MISSING, Connection, Heard, Violation
+from analyzer.heard import Heard
+from analyzer.records import MISSING, Connection, Violation
 
 CLEAN_END = Finding("clean close", "observed", "server", "ended")
 PUSHER = (None, None, "/app/key?protocol=7", None, None)
@@ -227,7 +228,7 @@ def test_a_reason_may_deny_the_code() -> None:
 
 
 def test_an_ordinary_end_supports_1000_and_a_browser_or_a_shutdown_1001() -> None:
-    assert is_(verdict(1000, client_packet=29), "supported", "packet 29")
+    assert is_(verdict(1000, client_code=1000, client_packet=29), "supported", "packet 29")
     assert is_(verdict(1000, outcome=DROPPED), "unverifiable")
     assert is_(verdict(1001, CLIENT, browser=True), "supported", "browser")
     assert is_(verdict(1001, CLIENT), "unverifiable")

@@ -110,7 +110,11 @@ def catalogs() -> list[Catalog]:
 
 
 def catalog_for(
-    subprotocol: str | None, host: str | None, path: str | None, client: bytes | None = None, server: bytes | None = None
+    subprotocol: str | None,
+    host: str | None,
+    path: str | None,
+    client: bytes | None = None,
+    server: bytes | None = None,
 ) -> Catalog | None:
     """The catalog of the service that a handshake or the first messages show, None if they show none that is known.
 

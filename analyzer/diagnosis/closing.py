@@ -130,9 +130,7 @@ def explained(case: Case) -> Finding | None:
     if verdict.verdict == CONTRADICTED:
         return _unfounded(case, verdict)
     basis = INFERRED if verdict.verdict != SUPPORTED and case.code in ABOUT_THE_OTHER else OBSERVED
-    return Finding(
-        cause, basis, "proxy" if case.code == 1014 else case.agent, f"{case.close_text}: {verdict.evidence}"
-    )
+    return Finding(cause, basis, "proxy" if case.code == 1014 else case.agent, f"{case.close_text}: {verdict.evidence}")
 
 
 def _unfounded(case: Case, verdict: Verdict) -> Finding:

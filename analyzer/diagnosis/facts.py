@@ -9,7 +9,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import NamedTuple
 
-from analyzer.records import Heard
+from analyzer.heard import Heard
 
 NOBODY, CLIENT, SERVER, BOTH = range(4)
 NO_CLOSE = -1

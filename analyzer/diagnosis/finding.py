@@ -12,7 +12,8 @@ from analyzer.diagnosis.events import Event
 from analyzer.diagnosis.facts import BOTH, CLIENT, DROPPED, NOBODY, SERVER, SIDE_NAMES, Details, Facts, Tail
 from analyzer.diagnosis.neighbours import Neighbours
 from analyzer.diagnosis.timers import SECOND, Timer
-from analyzer.records import MISSING, Heard
+from analyzer.heard import Heard
+from analyzer.records import MISSING
 
 
 class Finding(NamedTuple):

@@ -31,15 +31,16 @@ def lines(closes: pd.DataFrame, connections: pd.DataFrame) -> Iterator[Line]:
     keys: list[Any] = list(ranked.index[:MOST])
     for key in keys:
         rows = groups.get_group(key)
-        yield [("  " + _sentence(*key, rows), "yellow")]
+        yield [("  " + _sentence(key, rows), "yellow")]
         yield [(f"      #{rows['connection'].iloc[0]}: {visible(str(rows['evidence'].iloc[0]))}", "dim")]
     if len(ranked) > MOST:
         rest = int(ranked.iloc[MOST:].sum())
         yield [(f"  and {words.counted(rest, 'Close')} of {len(ranked) - MOST} more kinds (wsclose closes)", "dim")]
 
 
-def _sentence(code: Any, sender: Any, timer: str, rows: pd.DataFrame) -> str:
+def _sentence(key: Any, rows: pd.DataFrame) -> str:
     """3 connections were closed with 1000 Normal Closure by the server at the 60.0 s mark of an idle timer."""
+    code, sender, timer = key
     were = words.counted(len(rows), "connection was", "connections were")
     begin = f"{were} closed with {words.code(code)} by the {sender}"
     if not timer:

@@ -8,7 +8,8 @@ from analyzer.diagnosis.facts import SIDE_NAMES
 from analyzer.diagnosis.finding import Case, other, seconds
 from analyzer.diagnosis.timers import SECOND
 from analyzer.diagnosis.verdicts.verdict import Sent, Verdict, blind, contradicted, supported, unverifiable
-from analyzer.records import NO_TIME, Heard
+from analyzer.heard import Heard
+from analyzer.records import NO_TIME
 
 OF_PINGS = re.compile(r"keep-?alive|\bp[io]ng", re.IGNORECASE)
 SHORTEST_PING = 3 * SECOND // 10

@@ -6,7 +6,7 @@ import re
 
 from analyzer.diagnosis.facts import CLEAN, CLIENT, SIDE_NAMES
 from analyzer.diagnosis.finding import Case, Finding, other
-from analyzer.diagnosis.verdicts.verdict import Sent, Verdict, contradicted, supported, unverifiable
+from analyzer.diagnosis.verdicts.verdict import Sent, Verdict, contradicted, first_close, supported, unverifiable
 from analyzer.diagnosis.vocabulary import OBSERVED
 
 UNTRUE = ("idle timer", "lifetime timer", "heartbeat missed", "keepalive timeout", "late pong")
@@ -50,9 +50,10 @@ def by_client(browser: bool) -> Verdict:
 
 
 def _answered(case: Case, close: Sent) -> str:
-    facts, peer = case.facts, other(close.by)
-    packet, file = (facts.client_packet, facts.client_file) if peer == CLIENT else (facts.server_packet, facts.server_file)
-    return f"answered by the {SIDE_NAMES[peer]} ({case.packet(packet, file)}), and the transport ended"
+    peer = other(close.by)
+    theirs = first_close(case, peer)
+    where = "" if theirs is None else f" ({case.packet(theirs.packet, theirs.file)})"
+    return f"answered by the {SIDE_NAMES[peer]}{where}, and the transport ended"
 
 
 def _by_cause(finding: Finding) -> Verdict | None:

@@ -78,7 +78,8 @@ def _no_pong(case: Case, close: Sent, least: float) -> Verdict:
     if waited:
         return supported(waited)
     if heard is not None and heard.answered is not None:
-        return contradicted(f"every Ping had its Pong, the last one in {case.packet(heard.answered[4], heard.answered[5])}")
+        last = case.packet(heard.answered[4], heard.answered[5])
+        return contradicted(f"every Ping had its Pong, the last one in {last}")
     return unverifiable("the server has sent no Ping")
 
 

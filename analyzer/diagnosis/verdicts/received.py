@@ -17,7 +17,8 @@ from analyzer.diagnosis.verdicts.verdict import (
     supported,
     unverifiable,
 )
-from analyzer.records import Heard, Violation
+from analyzer.heard import Heard
+from analyzer.records import Violation
 
 UNNOTICED = ("F5",)
 """Rules whose breach no endpoint notices."""
@@ -116,7 +117,8 @@ def missing_extension(case: Case, close: Sent) -> Verdict:
     missing = [name for name in offered if name not in agreed]
     if not missing:
         return contradicted(f"the server had agreed to all that the client asked for: {', '.join(offered)}")
-    return supported(f"asked for and not granted: {', '.join(missing)} (the server agreed to {', '.join(agreed) or 'none'})")
+    granted = ", ".join(agreed) or "none"
+    return supported(f"asked for and not granted: {', '.join(missing)} (the server agreed to {granted})")
 
 
 def _names(extensions: str | None) -> list[str]:

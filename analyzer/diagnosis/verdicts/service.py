@@ -52,8 +52,8 @@ def returned(case: Case, after: int) -> str:
     back = case.scene.neighbours.returns(case.row, after)
     if not back:
         return "; no client came back in the capture"
-    first, middle = back[0], back[len(back) // 2]
-    return f"; {counted(len(back), 'new connection')} of its clients followed, after {seconds(first)} (median {seconds(middle)})"
+    first, middle = seconds(back[0]), seconds(back[len(back) // 2])
+    return f"; {counted(len(back), 'new connection')} of its clients followed, after {first} (median {middle})"
 
 
 def overload(case: Case, close: Sent) -> Verdict:

@@ -7,7 +7,7 @@ from typing import NamedTuple
 from analyzer.diagnosis.facts import CLIENT, MIDSTREAM, NO_CLOSE
 from analyzer.diagnosis.finding import Case
 from analyzer.diagnosis.vocabulary import CONTRADICTED, SUPPORTED, UNVERIFIABLE
-from analyzer.records import Heard
+from analyzer.heard import Heard
 
 DEFLATE = "permessage-deflate"
 
