@@ -2,11 +2,14 @@
 
 from __future__ import annotations
 
+from dataclasses import dataclass
+
 from analyzer.records import MISSING, NO_TIME, Frame, Message, Side, Violation
 
 CLOSE = 8
 
 
+@dataclass(slots=True)
 class Heard:
     """What the sender of a Close had got from the other side by then, kept where the code may be about it.
 
@@ -19,23 +22,22 @@ class Heard:
     Side.answered; acknowledged: see Close.acknowledged.
     """
 
-    def __init__(self) -> None:
-        self.exact = False
-        self.messages = 0
-        self.binaries = 0
-        self.opcode = 0
-        self.packet = MISSING
-        self.file = 0
-        self.under_way = False
-        self.size = 0
-        self.largest = MISSING
-        self.fault: str | None = None
-        self.breaches: tuple[Violation, ...] = ()
-        self.sending = 0
-        self.sent = 0
-        self.acknowledged = MISSING
-        self.ping: tuple[int, bytes, int, int] | None = None
-        self.answered: tuple[int, int, int, int, int, int, int] | None = None
+    exact: bool = False
+    messages: int = 0
+    binaries: int = 0
+    opcode: int = 0
+    packet: int = MISSING
+    file: int = 0
+    under_way: bool = False
+    size: int = 0
+    largest: int = MISSING
+    fault: str | None = None
+    breaches: tuple[Violation, ...] = ()
+    sending: int = 0
+    sent: int = 0
+    acknowledged: int = MISSING
+    ping: tuple[int, bytes, int, int] | None = None
+    answered: tuple[int, int, int, int, int, int, int] | None = None
 
 
 def heard_by(side: Side, acknowledged: int) -> Heard:

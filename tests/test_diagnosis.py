@@ -69,9 +69,9 @@ def case(
     return Case(0, PLAIN._replace(**facts), scene)
 
 
-def neighbours(*others: Facts) -> Neighbours:
+def neighbours(*others: Facts, own: Facts = PLAIN) -> Neighbours:
     """The connection of `case`, and these others."""
-    rows = np.array([PLAIN, *others], np.int64)
+    rows = np.array([own, *others], np.int64)
     return Neighbours({name: rows[:, place] for place, name in enumerate(Facts._fields)}, {})
 
 

@@ -172,15 +172,14 @@ def together(code: int) -> Case:
     each.scene.events = [Event(0, code, 10, 19 * SECOND, 20 * SECOND, 1)]
     each.scene.event_of = [0]
     back = {"client_host": 0, "server_code": -1, "ending": MISSING}
-    ended = PLAIN._replace(server_code=code)
+    ended = each.facts._replace(ending=19 * SECOND)
     later = [ended._replace(start=at * SECOND, opened=at * SECOND, **back) for at in (26, 50)]
-    each.scene.neighbours = neighbours(ended, *later)
+    each.scene.neighbours = neighbours(ended, *later, own=ended)
     return each
 
 
 def test_1012_names_the_others_and_those_that_came_back() -> None:
     each = together(1012)
-    each.scene.neighbours._columns["server_code"][0] = 1012
     sent = Sent(0, SERVER, 1, 1012, "", 20 * SECOND, 28, 0, False, False)
     assert is_(judge(each, sent, CLEAN_END), "supported", "10 connections", "1 went on", "2 new connections", "6.000 s")
     assert is_(verdict(1012), "unverifiable", "no other connection")
@@ -195,10 +194,10 @@ def test_1013_rests_on_signs_of_load() -> None:
     assert is_(judge(each, sent, CLEAN_END), "supported", "1 upgrades were refused")
     held = [PLAIN._replace(opened=0, ending=99 * SECOND) for _ in range(8)]
     over = [PLAIN._replace(server_code=1013, server_close=at * SECOND) for at in (5, 6, 7)]
-    each.scene.neighbours = neighbours(*held, *over)
-    each.scene.neighbours._columns["server_code"][0] = 1013
-    each.scene.neighbours._columns["server_close"][0] = 20 * SECOND
+    each.scene.neighbours = neighbours(*held, *over, own=each.facts)
     assert is_(judge(each, sent, CLEAN_END), "supported", "8 other connections were open each of the 4 times")
+    each.scene.neighbours = neighbours(*held[1:], *over[:2], held[0]._replace(opened=6 * SECOND), own=each.facts)
+    assert is_(judge(each, sent, CLEAN_END), "unverifiable")
 
 
 def test_1014_rests_on_the_other_leg() -> None:

@@ -9,6 +9,7 @@ from analyzer.diagnosis.facts import CLIENT, NO_CLOSE, SIDE_NAMES, UNANSWERED_CL
 from analyzer.diagnosis.finding import Case, Finding, other, seconds
 from analyzer.diagnosis.timers import SECOND
 from analyzer.diagnosis.verdicts.judging import BY_CODE
+from analyzer.diagnosis.verdicts.keepalive import busy
 from analyzer.diagnosis.verdicts.private import private
 from analyzer.diagnosis.verdicts.verdict import Verdict, first_close
 from analyzer.diagnosis.vocabulary import (
@@ -60,7 +61,9 @@ def keepalive(case: Case) -> Finding | None:
     said = case.code == 1011 or (case.code >= 0 and KEEPALIVE.search(case.reason) is not None)
     if not said and (case.code not in (NO_CLOSE, 1000, 0, 1001, 1002) or age < _patience(case)):
         return None
-    evidence = f"{case.close_text} {seconds(age)} after the {side}'s Ping to the {peer}; "
+    heard = case.heard(case.closer)
+    where = "" if heard is None or heard.ping is None else f" ({case.packet(heard.ping[2], heard.ping[3])})"
+    evidence = f"{case.close_text} {seconds(age)} after the {side}'s Ping to the {peer}{where}; "
     trip, answer = case.facts.round_trip, _answered_after(case)
     if trip != MISSING and trip >= age:
         evidence += f"the Pong came {seconds(trip - age)} too late"
@@ -68,7 +71,7 @@ def keepalive(case: Case) -> Finding | None:
     if 0 <= answer < age // 2:
         evidence += f"no Pong had come, yet the {peer} answered the Close in {seconds(answer)}: alive, but slow"
         return Finding("late pong", INFERRED, side, evidence, age, PING)
-    evidence += f"no Pong came{_acknowledged(case)}"
+    evidence += f"no Pong came{_acknowledged(case)}{'' if heard is None else busy(heard, peer)}"
     return Finding("keepalive timeout", OBSERVED if said else INFERRED, side, evidence, age, PING)
 
 

@@ -110,12 +110,12 @@ class Tail:
 class Details:
     """What is kept beside the numbers of a connection that did not end with both Closes, or with a code that says more.
 
-    place: what tells the application (see catalogs.catalog_for); judged: its frames were held against the rules;
+    client, server: None where both sides closed; place: what tells the application (see catalogs.catalog_for); judged: its frames were held against the rules;
     client_heard, server_heard: of that side's first Close.
     """
 
-    client: Tail
-    server: Tail
+    client: Tail | None
+    server: Tail | None
     silence: int
     silence_end: int
     survived: int

@@ -10,7 +10,7 @@ from typing import NamedTuple
 from analyzer.catalogs import Catalog, catalog_for
 from analyzer.diagnosis.events import Event
 from analyzer.diagnosis.facts import BOTH, CLIENT, DROPPED, NOBODY, SERVER, SIDE_NAMES, Details, Facts, Tail
-from analyzer.diagnosis.neighbours import Neighbours
+from analyzer.diagnosis.neighbours import Neighbours, Service
 from analyzer.diagnosis.timers import SECOND, Timer
 from analyzer.heard import Heard
 from analyzer.records import MISSING
@@ -104,6 +104,11 @@ class Case:
         """The other leg at a proxy."""
         number = self.scene.partner_of[self.row] if self.scene.partner_of else -1
         return None if number < 0 else self.scene.facts(number)
+
+    @property
+    def others(self) -> Service:
+        """The connections of its service, itself included."""
+        return self.scene.neighbours.of(self.facts.service)
 
     @cached_property
     def catalog(self) -> Catalog | None:

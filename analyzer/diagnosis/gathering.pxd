@@ -11,6 +11,7 @@ cdef class Gathered:
     cpdef object take(self, Outcome outcome)
 
 cdef long long code_of(Close close)
+cdef bint _says_more(Close close)
 cdef int CLEAN
 cdef long long PRIVATE, NO_CLOSE, MISSING, NO_TIME
 cdef Py_ssize_t WIDTH, FIRST_ROWS

@@ -90,14 +90,8 @@ class Gathered:
         numbers[at + 36] = max(flow.survived, flow.silence)
         numbers[at + 37] = connection.client.largest
         numbers[at + 38] = connection.server.largest
-        if (
-            word != CLEAN
-            or (client is not None and (client.code >= PRIVATE or client.heard is not None))
-            or (server is not None and (server.code >= PRIVATE or server.heard is not None))
-        ):
-            self.details[self.count] = details(connection)
-            self.details[self.count].client_heard = None if client is None else client.heard
-            self.details[self.count].server_heard = None if server is None else server.heard
+        if word != CLEAN or _says_more(client) or _says_more(server):
+            self.details[self.count] = details(connection, client, server, word != CLEAN)
         self.count += 1
 
     def close(self, close: Close) -> None:
@@ -129,12 +123,18 @@ def code_of(close: Close | None) -> cython.longlong:
     return close.code if close.code >= 0 else MISSING
 
 
-def details(connection: Connection) -> Details:
-    """The rest of what may explain an odd end."""
+def _says_more(close: Close | None) -> cython.bint:
+    """Its code may speak of what happened, or of what the application means."""
+    return close is not None and (close.heard is not None or close.code >= PRIVATE)
+
+
+def details(connection: Connection, client: Close | None, server: Close | None, with_tails: bool) -> Details:
+    """The rest of what may explain an odd end. client, server: the first Closes."""
     flow = connection.flow
+    private = any(close is not None and close.code >= PRIVATE for close in (client, server))
     return Details(
-        tail(connection.client.half),
-        tail(connection.server.half),
+        tail(connection.client.half) if with_tails else None,
+        tail(connection.server.half) if with_tails else None,
         flow.silence,
         flow.silence_end,
         flow.survived,
@@ -146,13 +146,15 @@ def details(connection: Connection) -> Details:
             connection.subprotocol,
             connection.host,
             connection.path,
-            connection.client.first,
-            connection.server.first,
+            connection.client.first if private else None,
+            connection.server.first if private else None,
         ),
         connection.origin,
         connection.offered_extensions,
         connection.extensions,
         connection.violations >= 0,
+        None if client is None else client.heard,
+        None if server is None else server.heard,
     )
 
 

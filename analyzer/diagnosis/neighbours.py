@@ -1,16 +1,19 @@
-"""What the other connections of a service tell of one: messages that were taken, clients that came back, load."""
+"""What the other connections of a service tell of one: messages that were taken, clients that came back, load.
+
+Whatever is asked is found once for a service: a question costs as much for many connections as for few.
+"""
 
 from __future__ import annotations
 
-import functools
 from collections.abc import Mapping
+from functools import cached_property
 from typing import Any
 
 import numpy as np
 
-from analyzer.diagnosis.facts import SERVER, Details
+from analyzer.diagnosis.facts import CLIENT, SERVER, Details
 from analyzer.diagnosis.timers import SECOND
-from analyzer.records import MISSING, NO_TIME
+from analyzer.records import NO_TIME
 
 Numbers = Any  # numpy arrays of int64
 
@@ -18,78 +21,112 @@ CAME_BACK = 60 * SECOND
 """Within this time a client's next connection is taken for its return."""
 NEAR = 60 * SECOND
 LOADED = (503, 429)
-TRY_LATER = 1013
+TRY_LATER, TOO_BIG = 1013, 1009
 FEWEST_AT_LIMIT = 3
+NEVER = np.iinfo(np.int64).max
 
 
 class Neighbours:
-    """All connections, by the service of one of them. columns: by the names of Facts."""
+    """All connections, by service. columns: by the names of Facts."""
 
     def __init__(self, columns: Mapping[str, Numbers], details: Mapping[int, Details]) -> None:
         self._columns = columns
         self._details = details
+        self._order = np.argsort(columns["service"], kind="stable")
+        self._sorted = columns["service"][self._order]
+        self._services: dict[int, Service] = {}
+
+    def of(self, service: int) -> Service:
+        """The connections of a service."""
+        if service not in self._services:
+            begin, end = np.searchsorted(self._sorted, (service, service + 1)).tolist()
+            self._services[service] = Service(self._columns, self._order[begin:end], self._details)
+        return self._services[service]
+
+
+class Service:
+    """The connections of one service. rows: their places in the columns."""
+
+    def __init__(self, columns: Mapping[str, Numbers], rows: Numbers, details: Mapping[int, Details]) -> None:
+        self._columns, self._rows, self._details = columns, rows, details
+        self._returns: dict[tuple[int, int], list[int]] = {}
+
+    def _column(self, name: str) -> Numbers:
+        return self._columns[name][self._rows]
 
     def accepted(self, row: int, by: int) -> tuple[int, int] | None:
-        """The largest message that this side took in another connection, which it did not close for that, and the
-        number of that connection; None if it took none."""
-        columns = self._columns
-        sizes, codes = ("client_largest", "server_code") if by == SERVER else ("server_largest", "client_code")
-        taken = columns[sizes].copy()
-        taken[(columns["service"] != columns["service"][row]) | (columns[codes] == 1009)] = MISSING
-        taken[row] = MISSING
-        best = int(np.argmax(taken))
-        return None if taken[best] < 0 else (int(taken[best]), int(columns["number"][best]))
+        """The largest message that this side took in another connection than that of the row, one that it did not
+        close with 1009, and the connection's number; None if it took none."""
+        return next(((size, number) for size, number, place in self._taken[by] if place != row), None)
 
-    def told(self, row: int, code: int) -> int:
-        """How many connections of the service its server closed with this code."""
-        columns = self._columns
-        return int(np.count_nonzero((columns["service"] == columns["service"][row]) & (columns["server_code"] == code)))
+    @cached_property
+    def _taken(self) -> dict[int, list[tuple[int, int, int]]]:
+        """The two largest messages that each side took: size, number of the connection, row."""
+        found = {}
+        for side, sent, closed in ((SERVER, "client_largest", "server_code"), (CLIENT, "server_largest", "client_code")):
+            sizes = self._column(sent)
+            taken = np.flatnonzero((sizes >= 0) & (self._column(closed) != TOO_BIG))
+            best = taken[np.argsort(sizes[taken], kind="stable")[::-1][:2]]
+            columns = sizes[best], self._column("number")[best], self._rows[best]
+            found[side] = list(zip(*(column.tolist() for column in columns), strict=True))
+        return found
 
-    def returns(self, row: int, after: int) -> list[int]:
-        """How long after that time (nanoseconds) the clients whose connections had then been closed as this one was
-        came back, sorted: a connection that began, for each that had ended."""
-        columns = self._columns
-        same = columns["service"] == columns["service"][row]
-        ended = same & (columns["server_code"] == columns["server_code"][row])
-        ended &= (columns["ending"] != NO_TIME) & (columns["ending"] <= after)
-        clients = columns["client_host"][ended]
-        starts = columns["start"]
-        later = same & (starts > after) & (starts <= after + CAME_BACK) & (columns["opened"] != NO_TIME)
-        later &= np.isin(columns["client_host"], clients)
-        return (np.sort(starts[later])[: len(clients)] - after).tolist()  # type: ignore[no-any-return]
+    def told(self, code: int) -> int:
+        """How many connections the server closed with this code."""
+        return self._codes.get(code, 0)
 
-    def load(self, row: int, time: int) -> list[str]:
-        """Signs of load at the service around that time, in words."""
-        columns = self._columns
-        same = columns["service"] == columns["service"][row]
+    @cached_property
+    def _codes(self) -> dict[int, int]:
+        codes, counts = np.unique(self._column("server_code"), return_counts=True)
+        return dict(zip(codes.tolist(), counts.tolist(), strict=True))
+
+    def returns(self, code: int, after: int) -> list[int]:
+        """How long after that time (nanoseconds) the clients came back whose connections the server had by then closed
+        with this code, sorted: a connection that began, for each that had ended."""
+        if (code, after) not in self._returns:
+            ending, starts, hosts = (self._column(name) for name in ("ending", "start", "client_host"))
+            clients = hosts[(self._column("server_code") == code) & (ending != NO_TIME) & (ending <= after)]
+            later = (starts > after) & (starts <= after + CAME_BACK) & (self._column("opened") != NO_TIME)
+            back = np.sort(starts[later & np.isin(hosts, clients)])[: len(clients)] - after
+            self._returns[code, after] = back.tolist()
+        return self._returns[code, after]
+
+    def load(self, time: int) -> list[str]:
+        """Signs of load around that time, in words."""
         signs = []
-        near = same & (columns["start"] != NO_TIME) & (np.abs(columns["start"] - time) < NEAR)
-        if refused := int(np.count_nonzero(near & np.isin(columns["status"], LOADED))):
-            signs.append(f"{refused} upgrades were refused with 503 or 429 within a minute of it")
-        if stalled := self._stalled(int(columns["service"][row])):
-            signs.append(f"the receive window of its server was closed in {stalled} connections")
-        limit, times = self._limit(int(columns["service"][row]))
+        near = int(np.diff(np.searchsorted(self._refused, (time - NEAR, time + NEAR)))[0])
+        if near:
+            signs.append(f"{near} upgrades were refused with 503 or 429 within a minute of it")
+        if self._stalled:
+            signs.append(f"the receive window of its server was closed in {self._stalled} connections")
+        limit, times = self._limit
         if limit:
             signs.append(f"{limit} other connections were open each of the {times} times that it closed so: a limit")
         return signs
 
-    @functools.cache  # noqa: B019  # lives as long as the diagnosis
-    def _stalled(self, service: int) -> int:
-        """Connections whose server had stopped reading."""
-        rows = np.flatnonzero(self._columns["service"] == service).tolist()
-        return sum(row in self._details and self._details[row].server.shut_packet > 0 for row in rows)
+    @cached_property
+    def _refused(self) -> Numbers:
+        """When upgrades were refused for load, sorted."""
+        starts = self._column("start")
+        return np.sort(starts[np.isin(self._column("status"), LOADED) & (starts != NO_TIME)])
 
-    @functools.cache  # noqa: B019
-    def _limit(self, service: int) -> tuple[int, int]:
+    @cached_property
+    def _stalled(self) -> int:
+        """Connections whose server had stopped reading."""
+        known = (self._details.get(row) for row in self._rows.tolist())
+        tails = (details.server for details in known if details is not None)
+        return sum(tail is not None and tail.shut_packet > 0 for tail in tails)
+
+    @cached_property
+    def _limit(self) -> tuple[int, int]:
         """How many connections were open whenever the service said 1013, and how often it did; 0 if not always as
         many."""
-        columns = self._columns
-        same = (columns["service"] == service) & (columns["opened"] != NO_TIME)
-        refused = same & (columns["server_code"] == TRY_LATER)
-        others = same & ~refused
-        opened, ending = columns["opened"][others], columns["ending"][others]
-        ends = np.where(ending == NO_TIME, np.iinfo(np.int64).max, ending)
-        times = columns["server_close"][refused].tolist()
-        open_then = {int(np.count_nonzero((opened <= time) & (ends > time))) for time in times}
-        steady = len(open_then) == 1 and len(times) >= FEWEST_AT_LIMIT
-        return (open_then.pop() if steady else 0), len(times)
+        opened, ending = self._column("opened"), self._column("ending")
+        refused = self._column("server_code") == TRY_LATER
+        others = (opened != NO_TIME) & ~refused
+        begins = np.sort(opened[others])
+        ends = np.sort(np.where(ending == NO_TIME, NEVER, ending)[others])
+        at = self._column("server_close")[refused]
+        open_then = np.unique(np.searchsorted(begins, at, "right") - np.searchsorted(ends, at, "right"))
+        steady = len(open_then) == 1 and len(at) >= FEWEST_AT_LIMIT
+        return (int(open_then[0]) if steady else 0), len(at)

@@ -41,7 +41,7 @@ def restart(case: Case, close: Sent) -> Verdict:
             f"{event.survivors or 'none'} went on"
         )
         return supported(evidence + returned(case, event.end))
-    others = case.scene.neighbours.told(case.row, close.code) - 1
+    others = case.others.told(close.code) - 1
     if others > 0:
         return unverifiable(f"{counted(others, 'other connection')} of {case.service} ended with 1012, at other times")
     return unverifiable(f"no other connection of {case.service} was closed so")
@@ -49,7 +49,7 @@ def restart(case: Case, close: Sent) -> Verdict:
 
 def returned(case: Case, after: int) -> str:
     """The connections by which the clients came back."""
-    back = case.scene.neighbours.returns(case.row, after)
+    back = case.others.returns(case.code, after)
     if not back:
         return "; no client came back in the capture"
     first, middle = seconds(back[0]), seconds(back[len(back) // 2])
@@ -58,7 +58,7 @@ def returned(case: Case, after: int) -> str:
 
 def overload(case: Case, close: Sent) -> Verdict:
     """1013: signs of load."""
-    signs = case.scene.neighbours.load(case.row, close.time)
+    signs = case.others.load(close.time)
     if signs:
         return supported("; ".join(signs))
     return unverifiable(f"nothing else shows that {case.service} was over its load")
