@@ -39,7 +39,7 @@ PLAIN = Facts(
     start=0, opened=1, end=20 * SECOND, ending=20 * SECOND, idle=SECOND // 7, client_idle=SECOND // 7,
     server_idle=SECOND // 6, client_messages=3, server_messages=4, client_ping=NO_TIME, server_ping=NO_TIME,
     round_trip=MISSING, first_packet=1, last_packet=30, last_file=0, key=MISSING, survived=0,
-    client_largest=MISSING, server_largest=MISSING,
+    client_largest=MISSING,
 )  # fmt: skip
 QUIET = Tail(
     packets=9, time_to_live=64, last_time=20 * SECOND, finished=False, reset_packet=0, reset_time_to_live=-1,
@@ -196,8 +196,14 @@ def test_a_code_names_its_cause(function: Found, code: int, side: int, cause: st
 def test_a_private_code_is_explained_by_its_catalog() -> None:
     assert closing.catalogued(case(**closed(4201))) is None
     pusher = (None, None, "/app/key?protocol=7", None, None)
-    finding = closing.catalogued(case(**closed(4201), place=pusher))
+    assert closing.catalogued(case(**closed(4201), place=pusher)) is None
+    finding = closing.heartbeat(case(**closed(4201), place=pusher))
     assert finding is not None and finding.cause == "heartbeat missed"
+    finding = closing.catalogued(case(**closed(4001), place=pusher))
+    assert finding is not None and "Application does not exist" in finding.evidence
+    twitch = (None, "eventsub.wss.twitch.tv", "/", None, None)
+    finding = closing.keepalive(case(**closed(4002, server_ping=18 * SECOND), place=twitch))
+    assert finding is not None and (finding.cause, finding.basis) == ("keepalive timeout", "observed")
 
 
 def test_a_close_that_is_never_answered_ends_by_a_timeout() -> None:

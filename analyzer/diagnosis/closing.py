@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import re
 
-from analyzer.closecodes import CloseCode
 from analyzer.diagnosis.facts import CLIENT, NO_CLOSE, SIDE_NAMES, UNANSWERED_CLOSE
 from analyzer.diagnosis.finding import Case, Finding, other, seconds
 from analyzer.diagnosis.timers import SECOND
@@ -29,6 +28,7 @@ HEARTBEAT = re.compile(r"heart[- ]?beat|keep-?alive|\bno pong|pong reply|\bping\
 SHORTEST_PING = 3 * SECOND // 10
 """A Ping that was sent so shortly before the end proves nothing."""
 PATIENCE = SECOND
+PRIVATE = 3000  # codes from here on mean what the application says (RFC 6455 7.4.2)
 EXPLAINED = {
     1002: "protocol error",
     1003: "unsupported data",
@@ -58,7 +58,7 @@ def keepalive(case: Case) -> Finding | None:
     side, peer = SIDE_NAMES[case.closer], SIDE_NAMES[other(case.closer)]
     if age < SHORTEST_PING:
         return None
-    said = case.code == 1011 or (case.code >= 0 and KEEPALIVE.search(case.reason) is not None)
+    said = case.code == 1011 or (case.code >= 0 and KEEPALIVE.search(_words(case)) is not None)
     if not said and (case.code not in (NO_CLOSE, 1000, 0, 1001, 1002) or age < _patience(case)):
         return None
     heard = case.heard(case.closer)
@@ -73,6 +73,11 @@ def keepalive(case: Case) -> Finding | None:
         return Finding("late pong", INFERRED, side, evidence, age, PING)
     evidence += f"no Pong came{_acknowledged(case)}{'' if heard is None else busy(heard, peer)}"
     return Finding("keepalive timeout", OBSERVED if said else INFERRED, side, evidence, age, PING)
+
+
+def _words(case: Case) -> str:
+    """What the reason says, and what a private code is called."""
+    return case.reason if case.code < PRIVATE else f"{case.reason} {case.named}"
 
 
 def _answered_after(case: Case) -> int:
@@ -100,8 +105,8 @@ def _acknowledged(case: Case) -> str:
 
 
 def heartbeat(case: Case) -> Finding | None:
-    """The reason says that the application's own heartbeat stayed away."""
-    if case.code < 0 or not case.reason or HEARTBEAT.search(case.reason) is None or ping_age(case) >= SHORTEST_PING:
+    """The reason, or the code by its catalog, says that the application's own heartbeat stayed away."""
+    if case.code < 0 or HEARTBEAT.search(_words(case)) is None or ping_age(case) >= SHORTEST_PING:
         return None
     idle = case.facts.server_idle if case.closer == CLIENT else case.facts.client_idle
     peer = SIDE_NAMES[other(case.closer)]
@@ -143,17 +148,15 @@ def _unfounded(case: Case, verdict: Verdict) -> Finding:
 def catalogued(case: Case) -> Finding | None:
     """A code of the application whose meaning is known, by its catalog or the registry."""
     close = first_close(case, case.closer)
-    if case.code < 3000 or case.code >= 5000 or close is None:
-        return None
-    known = None if case.catalog is None else case.catalog.code(case.code)
-    name = CloseCode(case.code).name if known is None else known.name
-    if name == "Other":
+    if case.code < PRIVATE or case.code >= 5000 or close is None:
         return None
     verdict = private(case, close)
     if verdict.verdict == CONTRADICTED:
         return _unfounded(case, verdict)
-    cause = "heartbeat missed" if HEARTBEAT.search(name) else "application code"
-    return Finding(cause, OBSERVED, case.agent, f"{case.close_text}: {verdict.evidence}")
+    name = case.named
+    if name == "Other" or HEARTBEAT.search(name):
+        return None
+    return Finding("application code", OBSERVED, case.agent, f"{case.close_text}: {verdict.evidence}")
 
 
 def close_timeout(case: Case) -> Finding | None:

@@ -103,13 +103,12 @@ class Diagnosis:
 
     def verdicts(self) -> Iterator[Verdict]:
         """The verdict on every Close, in the order in which they were gathered."""
-        row_of = np.empty(self._gathered.count, np.int64)
-        row_of[self._columns["number"]] = np.arange(self._gathered.count)
+        row_of = {number: row for row, number in enumerate(self._columns["number"].tolist())}
         width = len(Sent._fields)
         closes = memoryview(self._gathered.closes)
         for at in range(0, len(closes), width):
             values: list[Any] = closes[at : at + width].tolist()
-            row = int(row_of[values[0]])
+            row = row_of[values[0]]
             sent = Sent(*values)
             sent = sent._replace(reason=self._scene.texts[values[REASON]])
             case = Case(row, self._scene.facts(row), self._scene)

@@ -76,7 +76,6 @@ class Facts(NamedTuple):
     key: int
     survived: int
     client_largest: int
-    server_largest: int
 
 
 Place = tuple[str | None, str | None, str | None, bytes | None, bytes | None]
@@ -110,8 +109,8 @@ class Tail:
 class Details:
     """What is kept beside the numbers of a connection that did not end with both Closes, or with a code that says more.
 
-    client, server: None where both sides closed; place: what tells the application (see catalogs.catalog_for); judged: its frames were held against the rules;
-    client_heard, server_heard: of that side's first Close.
+    client, server: None where both sides closed; place: what tells the application (see catalogs.catalog_for);
+    judged: its frames were held against the rules; client_heard, server_heard: of that side's first Close.
     """
 
     client: Tail | None

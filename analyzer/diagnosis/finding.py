@@ -8,6 +8,7 @@ from functools import cached_property
 from typing import NamedTuple
 
 from analyzer.catalogs import Catalog, catalog_for
+from analyzer.closecodes import CloseCode
 from analyzer.diagnosis.events import Event
 from analyzer.diagnosis.facts import BOTH, CLIENT, DROPPED, NOBODY, SERVER, SIDE_NAMES, Details, Facts, Tail
 from analyzer.diagnosis.neighbours import Neighbours, Service
@@ -114,6 +115,12 @@ class Case:
     def catalog(self) -> Catalog | None:
         """The catalog of its application."""
         return None if self.details is None else catalog_for(*self.details.place)
+
+    @property
+    def named(self) -> str:
+        """What its code is called, by the catalog, else by the registry ("Other" without a name)."""
+        known = None if self.catalog is None else self.catalog.code(self.code)
+        return CloseCode(self.code).name if known is None else known.name
 
     def packet(self, number: int, file: int | None = None) -> str:
         """Where a person finds it: packet 17, or file#17."""

@@ -89,7 +89,6 @@ class Gathered:
         numbers[at + 35] = MISSING if connection.key is None else hash(connection.key)
         numbers[at + 36] = max(flow.survived, flow.silence)
         numbers[at + 37] = connection.client.largest
-        numbers[at + 38] = connection.server.largest
         if word != CLEAN or _says_more(client) or _says_more(server):
             self.details[self.count] = details(connection, client, server, word != CLEAN)
         self.count += 1

@@ -11,7 +11,7 @@ from typing import Any
 
 import numpy as np
 
-from analyzer.diagnosis.facts import CLIENT, SERVER, Details
+from analyzer.diagnosis.facts import Details
 from analyzer.diagnosis.timers import SECOND
 from analyzer.records import NO_TIME
 
@@ -54,22 +54,19 @@ class Service:
     def _column(self, name: str) -> Numbers:
         return self._columns[name][self._rows]
 
-    def accepted(self, row: int, by: int) -> tuple[int, int] | None:
-        """The largest message that this side took in another connection than that of the row, one that it did not
+    def accepted(self, row: int) -> tuple[int, int] | None:
+        """The largest message that the server took in another connection than that of the row, one that it did not
         close with 1009, and the connection's number; None if it took none."""
-        return next(((size, number) for size, number, place in self._taken[by] if place != row), None)
+        return next(((size, number) for size, number, place in self._taken if place != row), None)
 
     @cached_property
-    def _taken(self) -> dict[int, list[tuple[int, int, int]]]:
-        """The two largest messages that each side took: size, number of the connection, row."""
-        found = {}
-        for side, sent, closed in ((SERVER, "client_largest", "server_code"), (CLIENT, "server_largest", "client_code")):
-            sizes = self._column(sent)
-            taken = np.flatnonzero((sizes >= 0) & (self._column(closed) != TOO_BIG))
-            best = taken[np.argsort(sizes[taken], kind="stable")[::-1][:2]]
-            columns = sizes[best], self._column("number")[best], self._rows[best]
-            found[side] = list(zip(*(column.tolist() for column in columns), strict=True))
-        return found
+    def _taken(self) -> list[tuple[int, int, int]]:
+        """The two largest messages that the server took: size, number of the connection, row."""
+        sizes = self._column("client_largest")
+        taken = np.flatnonzero((sizes >= 0) & (self._column("server_code") != TOO_BIG))
+        best = taken[np.argsort(sizes[taken], kind="stable")[::-1][:2]]
+        columns = sizes[best], self._column("number")[best], self._rows[best]
+        return list(zip(*(column.tolist() for column in columns), strict=True))
 
     def told(self, code: int) -> int:
         """How many connections the server closed with this code."""
