@@ -19,6 +19,8 @@ PEACEFUL = (1000, 1001)
 
 def lines(closes: pd.DataFrame, connections: pd.DataFrame) -> Iterator[Line]:
     """A line for each code that is contradicted, by its sender and what ended the connections; none if none is."""
+    if "verdict" not in closes or "cause" not in connections:
+        return
     wrong = closes[closes["verdict"] == "contradicted"].join(connections[["cause", "cause_timer"]], on="connection")
     if wrong.empty:
         return
