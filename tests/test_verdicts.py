@@ -54,7 +54,7 @@ def verdict(
     for name, value in details.items():
         setattr(each.details, name, value)
     setattr(each.details, "client_heard" if by == CLIENT else "server_heard", got)
-    return judge(each, Sent(0, by, 1, code, reason, 20 * SECOND, 28, 0, browser, False, 2 if code else 0), finding)
+    return judge(each, Sent(0, by, 1, code, reason, 20 * SECOND, 28, 0, browser, 0, 2 if code else 0), finding)
 
 
 def is_(found: Verdict, word: str, *parts: str) -> bool:
@@ -79,7 +79,7 @@ def test_1002_in_answer_to_a_legal_code_is_not_true() -> None:
     each = case("", **closed(1002, CLIENT) | facts)
     assert each.details is not None
     each.details.judged, each.details.client_heard = True, heard()
-    found = judge(each, Sent(0, CLIENT, 1, 1002, "", 20 * SECOND, 28, 0, False, False), CLEAN_END)
+    found = judge(each, Sent(0, CLIENT, 1, 1002, "", 20 * SECOND, 28, 0, False, 0), CLEAN_END)
     assert is_(found, "contradicted", "Close 1013 (packet 27)")
 
 
@@ -118,7 +118,7 @@ def test_1009_is_doubted_where_a_larger_message_was_taken_elsewhere() -> None:
     each = case("", **closed(1009))
     assert each.details is not None
     each.details.server_heard = heard(size=5000, largest=5000)
-    sent = Sent(0, SERVER, 1, 1009, "", 20 * SECOND, 28, 0, False, False)
+    sent = Sent(0, SERVER, 1, 1009, "", 20 * SECOND, 28, 0, False, 0)
     for size, word, part in (
         (9000, "unverifiable", "connection 7"),
         (4500, "unverifiable", "below"),
@@ -180,13 +180,13 @@ def together(code: int) -> Case:
 
 def test_1012_names_the_others_and_those_that_came_back() -> None:
     each = together(1012)
-    sent = Sent(0, SERVER, 1, 1012, "", 20 * SECOND, 28, 0, False, False)
+    sent = Sent(0, SERVER, 1, 1012, "", 20 * SECOND, 28, 0, False, 0)
     assert is_(judge(each, sent, CLEAN_END), "supported", "10 connections", "1 went on", "2 new connections", "6.000 s")
     assert is_(verdict(1012), "unverifiable", "no other connection")
 
 
 def test_1013_rests_on_signs_of_load() -> None:
-    sent = Sent(0, SERVER, 1, 1013, "", 20 * SECOND, 28, 0, False, False)
+    sent = Sent(0, SERVER, 1, 1013, "", 20 * SECOND, 28, 0, False, 0)
     each = case("", **closed(1013))
     assert is_(judge(each, sent, CLEAN_END), "unverifiable", "nothing else")
     refused = PLAIN._replace(status=503, start=25 * SECOND, outcome=REFUSED, opened=MISSING)
@@ -202,7 +202,7 @@ def test_1013_rests_on_signs_of_load() -> None:
 
 def test_1014_rests_on_the_other_leg() -> None:
     each = case("", **closed(1014))
-    sent = Sent(0, SERVER, 1, 1014, "", 20 * SECOND, 28, 0, False, False)
+    sent = Sent(0, SERVER, 1, 1014, "", 20 * SECOND, 28, 0, False, 0)
     assert is_(judge(each, sent, CLEAN_END), "unverifiable", "not in the capture")
     each.scene.partner_of = [0]
     each.scene.facts = lambda row: PLAIN._replace(number=4, ending=19 * SECOND)
@@ -252,19 +252,21 @@ def test_an_answer_is_judged_as_an_answer() -> None:
         (4000, "unverifiable", "another code"),
         (1006, "contradicted", "C4"),
     ):
-        sent = Sent(0, SERVER, 1, code, "", 20 * SECOND + 5, 29, 0, False, False, 2 if code else 0)
+        sent = Sent(0, SERVER, 1, code, "", 20 * SECOND + 5, 29, 0, False, 0, 2 if code else 0)
         assert is_(judge(case("", **facts), sent, CLEAN_END), word, part)
     crossing = case("", **facts | {"initiator": BOTH, "server_code": 1000})
-    sent = Sent(0, SERVER, 1, 1000, "", 20 * SECOND + 5, 29, 0, False, False)
+    sent = Sent(0, SERVER, 1, 1000, "", 20 * SECOND + 5, 29, 0, False, 0)
     assert "answers" not in judge(crossing, sent, CLEAN_END).evidence
 
 
 def test_a_close_that_is_not_the_first_or_not_whole_or_not_sure_is_not_verified() -> None:
-    sent = Sent(0, SERVER, 2, 1000, "", 20 * SECOND, 28, 0, False, False)
+    sent = Sent(0, SERVER, 2, 1000, "", 20 * SECOND, 28, 0, False, 0)
     each = case("", **closed(1000))
     assert is_(judge(each, sent, CLEAN_END), "unverifiable", "number 2")
     assert is_(judge(each, sent._replace(ordinal=1, code=MISSING), CLEAN_END), "unverifiable", "not in the capture")
-    assert is_(judge(each, sent._replace(ordinal=1, code=1006, doubtful=True), CLEAN_END), "unverifiable", "no frame")
+    assert is_(judge(each, sent._replace(ordinal=1, code=1006, doubt=1), CLEAN_END), "unverifiable", "no frame")
+    assert is_(judge(each, sent._replace(ordinal=1, doubt=1), CLEAN_END), "supported")
+    assert is_(judge(each, sent._replace(ordinal=1, doubt=2), CLEAN_END), "unverifiable", "no frame")
     assert is_(judge(each, sent._replace(ordinal=1, code=0, size=2), CLEAN_END), "contradicted", "carry 0")
 
 

@@ -6,7 +6,7 @@ from array import array
 from typing import TYPE_CHECKING, Any
 
 from analyzer.diagnosis.facts import CLEAN, NO_CLOSE, OPENINGS, OUTCOMES, SIDES, Details, Facts, Tail
-from analyzer.records import MISSING, NO_TIME, Close, Connection, Flow, Half
+from analyzer.records import MISSING, NO_TIME, Close, Connection, Flow, Half, Side
 
 if TYPE_CHECKING:
     import cython
@@ -107,7 +107,7 @@ class Gathered:
                 close.packet,
                 close.file,
                 sender.connection.origin is not None,
-                sender.weak_resyncs > 0,
+                doubt_of(sender),
                 close.size,
             )
         )
@@ -120,6 +120,13 @@ def code_of(close: Close | None) -> cython.longlong:
     if close.size == 0 or close.size == 1:
         return 0
     return close.code if close.code >= 0 else MISSING
+
+
+def doubt_of(sender: Side) -> int:
+    """See verdicts.verdict.Sent."""
+    if sender.weak_resyncs > 0:
+        return 2
+    return int(sender.resyncs > 0 or sender.connection.opening == "midstream")
 
 
 def _says_more(close: Close | None) -> cython.bint:

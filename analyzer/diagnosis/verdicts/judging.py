@@ -42,9 +42,10 @@ def judge(case: Case, close: Sent, finding: Finding) -> Verdict:
     """The verdict of a Close; finding: the cause of its connection's end."""
     if close.code < 0:
         return form.not_captured()
-    if close.doubtful:
+    wrong = form.illegal(close)
+    if close.doubt > 1 or (close.doubt and wrong is not None):
         return form.doubtful()
-    if (wrong := form.illegal(close)) is not None:
+    if wrong is not None:
         return wrong
     if close.ordinal > 1:
         return form.again(close)

@@ -21,8 +21,9 @@ class Verdict(NamedTuple):
 
 class Sent(NamedTuple):
     """A Close as it was sent. by: CLIENT or SERVER; ordinal: 1 for that side's first; code: see facts; time, packet,
-    file: of the packet that completed it; browser: the client's handshake named an Origin; doubtful: it may be no frame
-    (see records.Side.weak_resyncs); size: of its body."""
+    file: of the packet that completed it; browser: the client's handshake named an Origin; doubt: 2 if it may well
+    be no frame (see records.Side.weak_resyncs), 1 if frames had to be found without or after missing bytes, else 0;
+    size: of its body."""
 
     connection: int
     by: int
@@ -33,7 +34,7 @@ class Sent(NamedTuple):
     packet: int
     file: int
     browser: bool
-    doubtful: bool
+    doubt: int
     size: int = 2
 
 
@@ -65,7 +66,7 @@ def first_close(case: Case, side: int) -> Sent | None:
         facts.client_packet if client else facts.server_packet,
         facts.client_file if client else facts.server_file,
         False,
-        False,
+        0,
     )
 
 
