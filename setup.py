@@ -13,6 +13,7 @@ HOT = (
     "capture.pcapng",
     "packets",
     "flow_table",
+    "reassembly",
     "streams",
     "upgrade.heads",
     "upgrade.directions",
@@ -23,11 +24,15 @@ HOT = (
     "outcome",
     "diagnosis.gathering",
     "ledger",
+    "rules.judging",
+    "pipeline",
+    "outputs.lines",
 )
 CHECKS = {
     "boundscheck": True,
     "overflowcheck": True,
     "wraparound": False,
+    "auto_pickle": False,  # records are never pickled
     "initializedcheck": False,  # what has no buffer has no length either: the check of bounds stops it
 }
 
@@ -41,7 +46,7 @@ if mode != "pure":
             Extension(
                 f"analyzer.{name}",
                 [f"analyzer/{name.replace('.', '/')}.py"],
-                extra_compile_args=["-O2", "-g0"],
+                extra_compile_args=["-O3", "-g0"],
             )
             for name in HOT
             if os.path.exists(f"analyzer/{name.replace('.', '/')}.py")

@@ -11,7 +11,7 @@ from collections.abc import Callable, Sequence
 from typing import TYPE_CHECKING, Any
 
 import analyzer
-from analyzer.arguments import COMMANDS, TABLES, Request, UsageError, request_of
+from analyzer.arguments import TABLES, Request, UsageError, request_of
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -77,7 +77,7 @@ def _run(argv: list[str]) -> int:
     except CannotRead as error:
         if interrupts.asked():
             raise KeyboardInterrupt from None
-        raise Failure(f"{error}{_meant_command(request)}") from None
+        raise Failure(str(error)) from None
     except WhereError as error:
         raise UsageError(error) from None
 
@@ -87,7 +87,8 @@ def _summary(request: Request) -> int:
 
     result = _analyzed(request, ("connections", "closes", "ledger"))
     unreadable = {getattr(error, "name", None) for error in result.errors}
-    words.show(summary.lines(result, [name for name in request.inputs if name not in unreadable]))
+    inputs = [name for name in request.inputs if name not in unreadable]
+    words.show(summary.lines(result, inputs, request.again))
     return _status(result, request)
 
 
@@ -234,16 +235,12 @@ def _selected_rows(request: Request, selection: Selection, sink: Rows) -> Any:
 
 def _whole_csv(request: Request, sink: Rows) -> Any:
     """Write all rows and columns, without pandas; the result of the analysis."""
-    from analyzer.outputs.csv import text_of
-    from analyzer.schema import TABLES as SCHEMA
-
     result = _analyzed(request, (request.command, "connections"))
-    names = [column.name for column in SCHEMA[request.command].columns_for(len(result.files))]
-    cells = result.cells(request.command, text_of)
-    if cells is None:  # it is a DataFrame already
+    stored = result.stored(request.command)
+    if stored is None:  # it is a DataFrame already
         sink.write(_selection(request).rows(getattr(result, request.command)))
     else:
-        sink.write_cells(names, cells)
+        sink.write_stored(*stored)
     return result
 
 
@@ -255,7 +252,7 @@ def _people_table(request: Request, selection: Selection) -> int:
     if sys.stdout.isatty():
         options = request.options
         chosen, limited = options.columns is not None, options.limit is not None
-        note = text_table.write_terminal(rows, sys.stdout, chosen, limited)
+        note = text_table.write_terminal(rows, sys.stdout, request.command, chosen, limited)
         if note:
             _say(note)
     else:
@@ -335,7 +332,7 @@ def _status(result: Any, request: Request) -> int:
     if request.command != "summary" and (result.problems or result.empty):
         _say_problems(result, request)
     for error in result.errors:
-        _say(f"{error}{_meant_command(request)}")
+        _say(error)
     return 1 if result.errors else 0
 
 
@@ -349,17 +346,6 @@ def _say_problems(result: Any, request: Request) -> None:
     if request.command in TABLES and result.empty:
         for line in summary.absence(result, request.inputs):
             _say("".join(text for text, _ in line).strip())
-
-
-def _meant_command(request: Request) -> str:
-    """A hint where the first word, read as a file, looks like a command."""
-    import difflib
-
-    first = request.inputs[0] if request.inputs else ""
-    close = difflib.get_close_matches(first, COMMANDS, 1, 0.75)
-    if request.command == "summary" and close and not os.path.exists(first):
-        return f"; did you mean the command {close[0]}?"
-    return ""
 
 
 def _cannot_write(path: str, error: Exception) -> str:

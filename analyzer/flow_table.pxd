@@ -1,3 +1,6 @@
+cimport cython
+
+@cython.final
 cdef class FlowTable:
     cdef int[::1] slots
     cdef unsigned long long[::1] keys
@@ -10,7 +13,7 @@ cdef class FlowTable:
     cpdef Py_ssize_t find(self)
     cpdef Py_ssize_t add(self)
     cpdef object remove(self, Py_ssize_t index)
-    cpdef object take_key(self, Py_ssize_t index)
+    cdef object _take_key(self, Py_ssize_t index)
     cdef object _grow(self)
     cdef object _rehash(self, Py_ssize_t slots)
 

@@ -96,15 +96,19 @@ class FlowTable:
         return index
 
     def remove(self, index: cython.Py_ssize_t) -> None:
-        """Forget the number `index`; the key in hand must be its key."""
-        slot: cython.Py_ssize_t = self._slot_of()
+        """Forget the number `index`. The key in hand stays."""
+        slot: cython.Py_ssize_t
+        kept = (self.low_high, self.low_low, self.high_high, self.high_low, self.rest)
+        self._take_key(index)
+        slot = self._slot_of()
         while self.slots[slot] != index:
             slot = (slot + 1) & self.mask
         self.slots[slot] = -2
         self.keys[5 * index + 4] = 0
         self.free.append(index)
+        self.low_high, self.low_low, self.high_high, self.high_low, self.rest = kept
 
-    def take_key(self, index: cython.Py_ssize_t) -> None:
+    def _take_key(self, index: cython.Py_ssize_t) -> None:
         """Put the key of a number in hand."""
         at: cython.Py_ssize_t = 5 * index
         self.low_high, self.low_low = self.keys[at], self.keys[at + 1]
@@ -127,7 +131,7 @@ class FlowTable:
         for index in range(self.used):
             if self.keys[5 * index + 4] == 0:
                 continue
-            self.take_key(index)
+            self._take_key(index)
             slot = self._slot_of()
             while self.slots[slot] >= 0:
                 slot = (slot + 1) & self.mask

@@ -10,7 +10,8 @@ HEADER_TABLE = 64 << 10
 """Bytes of the HPACK table of one direction (RFC 7541 4.2); Chrome and Firefox announce as many, others 4096."""
 
 RESYNC_BYTES = 64 << 10
-"""Bytes of one direction in which the next HTTP/2 frames are searched after a gap: four frames of the usual size."""
+"""Bytes of one direction of HTTP/2 kept while its next frames are searched after a gap, or the request that they answer
+has not come: four frames of the usual size."""
 
 HELD_BEFORE_ANSWER = 1 << 20
 """Bytes a client may send between its upgrade request and the answer, kept until the answer says what they are."""

@@ -1,34 +1,32 @@
+cimport cython
 from analyzer.records cimport Close, Connection, Frame, FramePayloadReader, Half, Message, Observer, Packet, Side
 
+@cython.final
 cdef class MessageReader(FramePayloadReader):
     cdef Packet packet
     cdef Side side
+    cdef bint unobserved, in_message, framing_known
+    cdef object judge
+    cdef long long number, last_key, last_step
+    cdef int keys
     cdef Frame frame
     cdef Message message
     cdef Observer observer
     cdef bint observe_frames, observe_messages, keep_payloads
     cdef long long position, body, inflated_limit, compressed_limit
     cdef int kind
-    cdef bint in_message, whole, reserved, checks_text, text_fails, gathers
+    cdef bint message_whole, reserved, checks_text, text_fails, gathers
     cdef object inflater
     cdef object gathered
     cdef bytes control, character
-    cdef bint control_whole, framing_known, key_told, keeps_first
-    cdef object judge
-    cdef long long last_key, last_step
-    cdef int keys
+    cdef bint control_whole, key_told, keeps_first
     cdef long long closes_seen
-    cpdef object begin(self)
-    cpdef object payload(self, Py_ssize_t start, Py_ssize_t stop)
-    cpdef object missing(self, long long size)
-    cpdef object complete(self)
-    cpdef object give_up(self)
     cdef bint _looks_odd(self) except? True
-    cdef object _look_at_key(self)
+    cdef object _look_at_key(self, long long key)
     cdef object _begin_message(self)
     cdef object _keep_first(self, Py_ssize_t start, Py_ssize_t stop)
     cdef object _check_text(self, Py_ssize_t start, Py_ssize_t stop)
-    cdef bint _is_ascii(self, Py_ssize_t start, Py_ssize_t stop)
+    cdef bint _is_ascii(self, Py_ssize_t start, Py_ssize_t stop, unsigned int key, long long position)
     cdef bytes _unmasked(self, Py_ssize_t start, Py_ssize_t stop)
     cdef object _complete_message(self)
     cdef object _abandon_message(self)
@@ -39,8 +37,8 @@ cdef class MessageReader(FramePayloadReader):
     cdef object _complete_ping(self)
     cdef object _complete_pong(self)
 
-cdef long long WRAP, HALF_WRAP
+cdef long long WRAP, HALF_WRAP, MISSING, NO_TIME
 cdef unsigned long long CONTROL_MOST
 cdef bint _is_usual(Close close) except? True
 cdef bint _may_be_about_peer(Close close) except? True
-cdef int CONTINUATION, TEXT, BINARY, CLOSE, PING, PONG, IGNORED, DATA
+cdef int CONTINUATION, TEXT, BINARY, CLOSE, PING, PONG, IGNORED, DATA, WHOLE_TEXT, WHOLE_BINARY, IN_PLACE

@@ -33,6 +33,8 @@ if TYPE_CHECKING:
 
 CONTINUATION, TEXT, BINARY, CLOSE, PING, PONG = 0, 1, 2, 8, 9, 10
 CONTROL_MOST = 125  # payload bytes of a control frame (RFC 6455 5.5)
+WHOLE_TEXT, WHOLE_BINARY = 0x81, 0x82  # first bytes of messages of one frame
+IN_PLACE = 64  # masked bytes: calling the libraries costs as much as looking at so many
 IGNORED, DATA = -1, 100  # what becomes of a payload, beside the control opcodes
 
 WRAP, HALF_WRAP = 1 << 32, 1 << 31  # of sequence numbers (RFC 9293 3.4)
@@ -63,13 +65,15 @@ class MessageReader(FramePayloadReader):
         self.observe_frames = "frames" in tables
         self.observe_messages = "messages" in tables
         self.keep_payloads = keep_payloads
+        self.unobserved = not (self.observe_frames or self.observe_messages or keep_payloads)
+        self.number = 0  # of the message in hand, or of the next one
         self.inflated_limit = limits.INFLATED_MESSAGE
         self.compressed_limit = limits.COMPRESSED_MESSAGE
         self.position = 0  # in the payload of the frame, for the masking key
         self.body = 0  # payload bytes of the message so far
         self.kind = IGNORED
         self.in_message = False
-        self.whole = True
+        self.message_whole = True
         self.reserved = False
         self.checks_text = False
         self.text_fails = False
@@ -86,6 +90,41 @@ class MessageReader(FramePayloadReader):
         self.closes_seen = 0
         self.key_told = self.keeps_first = False
 
+    def whole(
+        self,
+        first: cython.int,
+        masked: cython.bint,
+        key: cython.uint,
+        start: cython.Py_ssize_t,
+        stop: cython.Py_ssize_t,
+    ) -> cython.bint:
+        """Takes a message of one frame in which nothing is odd, if nobody asks for more than its size."""
+        side: Side = self.side
+        size: cython.longlong = stop - start
+        if not self.unobserved or self.number == 0 or self.in_message or masked != side.is_client or side.closes is not None:
+            return False
+        if first == WHOLE_TEXT:
+            if not self._is_ascii(start, stop, key, 0):
+                return False
+        elif first != WHOLE_BINARY:
+            return False
+        if masked and self.judge is not None:
+            self._look_at_key(key)
+        self.framing_known = True
+        message: Message = self.message
+        message.opcode = BINARY if first == WHOLE_BINARY else TEXT
+        message.packet, message.file, message.end = self.packet.number, self.packet.file, self.packet.time
+        message.bytes, message.frames = size, 1
+        if first == WHOLE_BINARY:
+            side.binaries += 1
+        self.number += 1
+        side.messages += 1
+        if side.bytes >= 0:
+            side.bytes += size
+        if side.largest < size:
+            side.largest = size
+        return True
+
     def begin(self) -> None:
         frame: Frame = self.frame
         opcode: cython.int = frame.opcode
@@ -93,7 +132,7 @@ class MessageReader(FramePayloadReader):
             if self._looks_odd():
                 self.judge.frame(frame, self.in_message, self.framing_known)
             if frame.masked and self.judge is not None:
-                self._look_at_key()
+                self._look_at_key(frame.masking_key)
         self.position = 0
         frame.message = MISSING
         if opcode <= BINARY:
@@ -102,7 +141,7 @@ class MessageReader(FramePayloadReader):
                 if self.in_message:
                     self._abandon_message()
                 self._begin_message()
-            frame.message = self.message.number
+            frame.message = self.number
         elif opcode == CLOSE or opcode == PING or opcode == PONG:
             self.kind = opcode
             self.control = b""
@@ -126,9 +165,8 @@ class MessageReader(FramePayloadReader):
             return True
         return (opcode == CONTINUATION) != self.in_message
 
-    def _look_at_key(self) -> None:
+    def _look_at_key(self, key: cython.longlong) -> None:
         """Masking keys that are zero, the same again, or count (RFC 6455 5.3)."""
-        key: cython.longlong = self.frame.masking_key
         step: cython.longlong = (key - self.last_key) & 0xFFFFFFFF
         if key == 0 or (self.keys > 0 and (step == 0 or (self.keys > 1 and step == self.last_step))):
             if not self.key_told:
@@ -145,9 +183,10 @@ class MessageReader(FramePayloadReader):
         message: Message = self.message
         frame: Frame = self.frame
         self.in_message = True
-        self.whole = frame.opcode != CONTINUATION  # a continuation of nothing has lost its beginning
+        self.message_whole = frame.opcode != CONTINUATION  # a continuation of nothing has lost its beginning
         self.body = 0
         message.end = NO_TIME
+        message.number = self.number
         message.opcode = frame.opcode
         message.frames = 0
         message.wire_bytes = 0
@@ -182,7 +221,7 @@ class MessageReader(FramePayloadReader):
         self.position += size
         if self.kind == DATA:
             self.body += size
-            self.whole = False
+            self.message_whole = False
             self.checks_text = False
             self.gathers = self.keeps_first = False
         else:
@@ -205,19 +244,20 @@ class MessageReader(FramePayloadReader):
         side.first = first + self._unmasked(start, min(stop, start + limits.FIRST_MESSAGE - len(first)))
         self.keeps_first = len(side.first) < limits.FIRST_MESSAGE
 
-    def _is_ascii(self, start: cython.Py_ssize_t, stop: cython.Py_ssize_t) -> cython.bint:
-        """Whether a short piece is ASCII once unmasked: its top bits equal those of the key."""
+    def _is_ascii(
+        self, start: cython.Py_ssize_t, stop: cython.Py_ssize_t, key: cython.uint, position: cython.longlong
+    ) -> cython.bint:
+        """Whether bytes are ASCII once unmasked: their top bits equal those of the key. position: in the payload."""
         packet: Packet = self.packet
         index: cython.Py_ssize_t
         odd: cython.uint = 0
-        key: cython.uint
+        byte: cython.uchar
         shift: cython.int
-        if not self.frame.masked:
-            for index in range(start, stop):
-                odd |= packet.data[index]
+        if key == 0:
+            for byte in packet.data[start:stop]:
+                odd |= byte
             return odd < 128
-        key = self.frame.masking_key
-        shift = 24 - 8 * (self.position & 3)
+        shift = 24 - 8 * (position & 3)
         for index in range(start, stop):
             odd |= packet.data[index] ^ (key >> shift)
             shift = shift - 8 if shift else 24
@@ -227,9 +267,10 @@ class MessageReader(FramePayloadReader):
         """Go on checking that the whole message is UTF-8 (RFC 6455 5.6, 8.1)."""
         piece: bytes
         taken: cython.Py_ssize_t
-        if stop - start <= 64 and not self.character:
-            if self._is_ascii(start, stop):  # calling a library costs as much as looking at so many bytes in place
-                return
+        key: cython.uint = self.frame.masking_key
+        in_place: cython.bint = key == 0 or stop - start <= IN_PLACE
+        if not self.character and in_place and self._is_ascii(start, stop, key, self.position):
+            return
         piece = self._unmasked(start, stop)
         if self.character:
             piece = self.character + piece
@@ -280,7 +321,7 @@ class MessageReader(FramePayloadReader):
                 message.valid = 0
                 if message.fault is None:
                     message.fault = f"its {size} bytes end within a character"
-            elif self.whole and not self.reserved:
+            elif self.message_whole and not self.reserved:
                 message.valid = 1
             if self.gathered is not None and self.gathers and size <= self.compressed_limit:
                 message.payload = bytes(self.gathered)
@@ -300,12 +341,12 @@ class MessageReader(FramePayloadReader):
                 side.largest = size
         if self.observe_messages:
             self.observer.message(message)
-        message.number += 1
+        self.number += 1
 
     def _inflate(self) -> cython.longlong:
         """Inflate the gathered message (RFC 7692 7.2.2); its size, MISSING where it can't be told."""
         gathered, self.gathered = self.gathered, None
-        if not self.whole or gathered is None or self.body > self.compressed_limit:
+        if not self.message_whole or gathered is None or self.body > self.compressed_limit:
             self._lose_context()
             return MISSING
         if self.inflater is None or not self.side.takeover:
@@ -355,7 +396,7 @@ class MessageReader(FramePayloadReader):
             self.side.largest = self.body
         if self.observe_messages and message.frames:
             self.observer.message(message)
-        message.number += 1
+        self.number += 1
 
     def give_up(self) -> None:
         if self.in_message:

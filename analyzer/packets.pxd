@@ -1,5 +1,6 @@
 # C types of the packet stage; what each name means stands in packets.py.
 
+cimport cython
 from analyzer.records cimport Packet, PacketReader, Segment, SegmentReader
 
 cdef int NULL, ETHERNET, RAW_BSD, RAW_OPENBSD, RAW, LOOP, LINUX_COOKED, IPV4, IPV6, LINUX_COOKED2
@@ -9,6 +10,7 @@ cdef int HOP_BY_HOP, IP_IN_IP, TCP, UDP, IPV6_IN_IP, ROUTING, FRAGMENT, GRE, AUT
 cdef int VXLAN_PORT, VXLAN_LINUX_PORT, GENEVE_PORT, GTP_PORT
 cdef int DATAGRAM_MOST, TUNNELS_MOST
 
+@cython.final
 cdef class Packets(PacketReader):
     cdef Packet current
     cdef Segment segment
@@ -17,7 +19,6 @@ cdef class Packets(PacketReader):
     cdef int depth
     cdef long long not_tcp, held_fragments, joined_fragments, too_deep
     cdef long long unknown_link, damaged_link, damaged_ip, damaged_tcp
-    cpdef object packet(self)
     cpdef dict counts(self)
     cdef int link(self, int link_type, Py_ssize_t at, Py_ssize_t stop, Py_ssize_t end) except -1
     cdef int typed(self, int ethertype, Py_ssize_t at, Py_ssize_t stop, Py_ssize_t end) except -1

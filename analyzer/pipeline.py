@@ -8,7 +8,7 @@ from __future__ import annotations
 import gc
 import os
 from collections import Counter
-from collections.abc import Callable, Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
@@ -29,6 +29,7 @@ from analyzer.records import (
     Flow,
     Frame,
     Half,
+    Judge,
     Observer,
     Packet,
     PacketReader,
@@ -36,7 +37,7 @@ from analyzer.records import (
     Side,
     Source,
 )
-from analyzer.rules import Rules
+from analyzer.rules.judging import Rules
 from analyzer.sources import Input, resolve
 from analyzer.streams import Streams
 from analyzer.upgrade.heads import HTTP_2, TLS
@@ -56,14 +57,14 @@ class Options:
 
     since, until: nanoseconds since 1970 UTC, both inclusive; points: "merge", "separate" or None to tell by the files;
     websocket_ports: servers' ports where what begins as no other protocol is WebSocket frames; keylogs: texts of key
-    logs (RFC 9850).
+    logs (RFC 9850) by name.
     """
 
     since: int | None = None
     until: int | None = None
     points: str | None = None
     progress: Progress | None = None
-    keylogs: tuple[bytes, ...] = ()
+    keylogs: Mapping[str, bytes] = field(default_factory=dict)
     websocket_ports: frozenset[int] = frozenset()
 
 
@@ -102,8 +103,8 @@ class Pipeline:
         self.openings = Openings(self.packet, self._accept, self._recognised, options.websocket_ports)
         self.openings.layers[HTTP_2] = self._http2
         self.openings.layers[TLS] = self._tls
-        self._secrets: Secrets | None = None
-        self._inputs, self._options = inputs, options
+        self.secrets: Secrets | None = None
+        self.inputs, self.options = inputs, options
         self.openings.judge = self.rules
         seed = int.from_bytes(os.urandom(4), "big")
         self.streams = Streams(self.packet, self.segment, self.openings, self._finished, seed)
@@ -119,6 +120,7 @@ class Pipeline:
         account.connections = self.connections
         account.packets, account.payload_bytes = self.captures.counts["packets"], self.bytes.captured
         account.problems, account.errors = self.captures.problems + account.problems, self.captures.errors
+        account.problems += barren(self.options.keylogs)
         account.flow_kinds = dict(self.openings.kinds)
         if self.connections:
             account.ledger.update({("byte", kind): count for kind, count in self.bytes.counts().items()})
@@ -140,12 +142,16 @@ class Pipeline:
     def _accept(self, connection: Connection) -> None:
         """Both directions are WebSocket frames from here on."""
         judge = None if self.rules is None else self.rules.judge_of(connection)
-        for side in (connection.client, connection.server):
-            assert side.source is not None
-            side.judge = judge
-            frame = Frame()
-            messages = MessageReader(self.packet, side, frame, self.observer, self.tables, self.payloads)
-            side.source.reader = FrameReader(self.packet, side.source, side, frame, messages)
+        self.read_frames(connection.client, judge)
+        self.read_frames(connection.server, judge)
+
+    def read_frames(self, side: Side, judge: Judge | None) -> None:
+        """One direction is WebSocket frames from here on."""
+        source: Source = side.source
+        frame: Frame = Frame()
+        side.judge = judge
+        messages: MessageReader = MessageReader(self.packet, side, frame, self.observer, self.tables, self.payloads)
+        source.reader = FrameReader(self.packet, source, side, frame, messages)
 
     def _http2(self, flow: Flow, low: Source, high: Source, exact: bool) -> Http2:
         """Both sources carry HTTP/2 from here on."""
@@ -156,12 +162,15 @@ class Pipeline:
         from analyzer.tls.connection import Layer
         from analyzer.tls.keylog import Secrets
 
-        if self._secrets is None:
-            captured, options = self.captures, self._options
-            self._secrets = Secrets(
-                options.keylogs, captured.secrets, lambda: secrets_in(self._inputs), captured.secrets_may_come
+        if self.secrets is None:
+            captured, options = self.captures, self.options
+            self.secrets = Secrets(
+                tuple(options.keylogs.values()),
+                captured.secrets,
+                lambda: secrets_in(self.inputs),
+                captured.secrets_may_come,
             )
-        return Layer(self.packet, flow, low, high, self._secrets, self.openings.begin)
+        return Layer(self.packet, flow, low, high, self.secrets, self.openings.begin)
 
     def _concluded(self, connection: Connection) -> None:
         """A connection is over before its flow is."""
@@ -175,30 +184,36 @@ class Pipeline:
         part_connection(connection)
 
     def _finished(self, flow: Flow) -> None:
+        connection: Connection
         for connection in flow.connections or ():
-            if flow.end_how != END_CAPTURE and not connection.ended:
-                if connection.end_how == END_CAPTURE:
-                    connection.end_how = flow.end_how
-                    connection.end_by = _side_of(connection, flow.end_by)
-                connection.end_time = flow.end_time
-            if self.rules is not None:
-                self.rules.connection(connection)
-            self.observer.connection(connection)
-            self._note_limits(connection, flow)
+            self.settle(connection, flow)
         self.bytes.add(flow)
-        layers = flow.low.reader, flow.high.reader
+        low: object = flow.low.reader
+        high: object = flow.high.reader
         part(flow)
-        for layer in layers:
-            if (leave := getattr(layer, "part", None)) is not None:
+        for layer in (low, high):
+            if layer is not None and (leave := getattr(layer, "part", None)) is not None:
                 leave()
+
+    def settle(self, connection: Connection, flow: Flow) -> None:
+        """Nothing more comes of a connection, as its flow is over."""
+        if flow.end_how != END_CAPTURE and not connection.ended:
+            if connection.end_how == END_CAPTURE:
+                connection.end_how = flow.end_how
+                connection.end_by = _side_of(connection, flow.end_by)
+            connection.end_time = flow.end_time
+        if self.rules is not None:
+            self.rules.connection(connection)
+        self.observer.connection(connection)
+        for side in (connection.client, connection.server):
+            if side.closes is not None and len(side.closes) >= limits.CLOSES_KEPT and not self.closes_left_out:
+                self._note_limits(connection, flow)
 
     def _note_limits(self, connection: Connection, flow: Flow) -> None:
         """Say, once, that not every Close of a side is a row."""
-        for side in (connection.client, connection.server):
-            if side.closes is not None and len(side.closes) >= limits.CLOSES_KEPT and not self.closes_left_out:
-                self.closes_left_out = True
-                what = f"connection {connection.number}: of a side's Close frames {limits.CLOSES_KEPT} are kept"
-                self.account.problems.append(Problem(self.captures.inputs[flow.first_file].name, what))
+        self.closes_left_out = True
+        what = f"connection {connection.number}: of a side's Close frames {limits.CLOSES_KEPT} are kept"
+        self.account.problems.append(Problem(self.captures.inputs[flow.first_file].name, what))
 
 
 @contextmanager
@@ -228,6 +243,16 @@ def captures(inputs: Sequence[Input], packet: Packet, reader: PacketReader, opti
         points=options.points,
         progress=options.progress,
     )
+
+
+def barren(keylogs: Mapping[str, bytes]) -> list[Problem]:
+    """The key logs that hold no secret: another file was meant."""
+    if not keylogs:
+        return []
+    from analyzer.tls.keylog import LINE
+
+    what = "no TLS secrets in it: not a key log, as SSLKEYLOGFILE names one"
+    return [Problem(name, what) for name, text in keylogs.items() if not LINE.search(text.replace(b"\r", b"\n"))]
 
 
 def secrets_in(inputs: Iterable[Input]) -> list[tuple[int, bytes]]:

@@ -34,20 +34,20 @@ cdef class Source:
     cpdef long long transport_offset(self, long long offset)
 
 cdef class Half(Source):
-    cdef public Flow flow
     cdef public Half peer
-    cdef public unsigned int next, acknowledgment, origin
+    cdef public Flow flow
+    cdef public unsigned int next, acknowledgment
     cdef public bint known, acknowledges
-    cdef public int time_to_live
-    cdef public long long packets, captured_bytes, fin_offset
+    cdef public long long packets, captured_bytes, fin_offset, last_time, shut_packet
     cdef public object held
+    cdef public int time_to_live
     cdef public bint syn, silent
-    cdef public unsigned int initial, silent_sequence
+    cdef public unsigned int origin, initial, silent_sequence
     cdef public long long duplicate_bytes, conflicting_bytes, lost_bytes, cut_bytes
     cdef public long long skipped_bytes, after_end_bytes, retransmissions
     cdef public long long fin_time, reset_time
     cdef public long long hole_packet, hole_time
-    cdef public long long last_time, reset_packet, reset_silent, shut_since, shut_packet
+    cdef public long long reset_packet, reset_silent, shut_since
     cdef public int reset_time_to_live
     cdef public unsigned int again_sequence
     cdef public long long again_count, again_first, again_time, again_packet
@@ -63,7 +63,7 @@ cdef class Moment:
 cdef class Flow:
     cdef public Half low, high
     cdef public long long packets, last_time, last_packet
-    cdef public int last_file
+    cdef public int last_file, holes
     cdef public bint ended, begun, complete
     cdef public int version, point, low_port, high_port
     cdef public unsigned long long low_high, low_low, high_high, high_low
@@ -95,17 +95,18 @@ cdef class Close:
     cdef public object heard
 
 cdef class Side:
-    cdef public bint broken, deflate, may_hide_close, uncertain, context_lost
+    cdef public bint is_client, broken, deflate, may_hide_close, uncertain, context_lost
     cdef public long long frames, wire_bytes, frame_bytes, last_frame, messages, bytes, largest
+    cdef public list closes
     cdef public Connection connection
     cdef public Side peer
     cdef public Source source
     cdef public Half half
-    cdef public bint is_client, exact, takeover
+    cdef public bint exact, takeover
     cdef public int window_bits
     cdef public object judge
     cdef public long long pings, unanswered_pings, unread_bytes, over_limit_bytes, resyncs, weak_resyncs
-    cdef public list closes, outstanding_pings, round_trips, breaches, ping_times
+    cdef public list outstanding_pings, round_trips, breaches, ping_times
     cdef public tuple answered
     cdef public long long binaries
     cdef public bytes first
@@ -143,6 +144,7 @@ cdef class Frame:
     cdef public int file
 
 cdef class FramePayloadReader:
+    cpdef bint whole(self, int first, bint masked, unsigned int key, Py_ssize_t start, Py_ssize_t stop) except? True
     cpdef object begin(self)
     cpdef object payload(self, Py_ssize_t start, Py_ssize_t stop)
     cpdef object missing(self, long long size)

@@ -220,9 +220,10 @@ class Flow:
     watched_until: capture time when its record ended. end_how: END_FIN or END_RST by what came first in stream order,
     else END_CAPTURE; end_by: whose; end_time: the later of the two FINs, or the RST, NO_TIME while open.
     complete: seen from the SYN to the end, no byte missing; begun: its first bytes were looked at; ended: both FINs or
-    an RST; index: its place in the streams stage. opening: the upgrade stage's state; connections: the WebSocket
-    connections recognised on it and not yet concluded, in order. layer_bytes: its captured bytes by ledger kind, those
-    that the layers over TCP and the connections already concluded account for. tls: what TLS on it shows, if any.
+    an RST; index: its place in the streams stage; holes: how many of its directions hold something back.
+    opening: the upgrade stage's state; connections: the WebSocket connections recognised on it and not yet concluded,
+    in order. layer_bytes: its captured bytes by ledger kind, those that the layers over TCP and the connections already
+    concluded account for. tls: what TLS on it shows, if any.
     silence: the last pause of a second or more without any packet; silence_end: when it ended; survived: the longest
     pause before.
     """
@@ -255,6 +256,7 @@ class Flow:
         self.complete: cython.bint = False
         self.begun: cython.bint = False
         self.ended: cython.bint = False
+        self.holes: cython.int = 0
         self.index: cython.Py_ssize_t = -1
         self.opening: Any = None
         self.connections: list[Connection] | None = None
@@ -513,6 +515,21 @@ class Frame:
 
 class FramePayloadReader:
     """Who takes the frames of one direction as the frame stage reads them; their header stands in its Frame."""
+
+    def whole(
+        self,
+        first: cython.int,
+        masked: cython.bint,
+        key: cython.uint,
+        start: cython.Py_ssize_t,
+        stop: cython.Py_ssize_t,
+    ) -> cython.bint:
+        """A frame that is all there, its payload Packet.data[start:stop] in the shortest header; its Frame is not
+        filled. True: taken. False: nothing was done, and it comes again through the other calls.
+
+        first: the header's first byte; key: the masking key, 0 without one.
+        """
+        return False
 
     def begin(self) -> None:
         """A frame's header is complete."""

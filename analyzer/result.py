@@ -15,7 +15,7 @@ if TYPE_CHECKING:
     import pandas as pd
 
     from analyzer.connection import ConnectionView
-    from analyzer.tables import Rows, TextOf
+    from analyzer.tables import Rows, Stored
 
 DEFAULT_TABLES = ("connections", "closes", "violations", "reconnects", "ledger")
 Chunk = Callable[[str, "pd.DataFrame"], None]
@@ -180,11 +180,10 @@ class Result:
         rows = self._rows.get(table)
         return iter((self._table(table),)) if rows is None else rows.pieces()
 
-    def cells(self, table: str, text_of: TextOf) -> Iterator[list[list[str]]] | None:
-        """A table in pieces of some thousand rows, each a list of text for every column; None once it is a DataFrame.
-        text_of: see tables.TextOf."""
+    def stored(self, table: str) -> tuple[Sequence[int], list[Stored]] | None:
+        """A table's rows and columns as they are kept (tables.Rows.stored); None once it is a DataFrame."""
         rows = self._rows.get(table)
-        return None if rows is None else rows.cells(text_of)
+        return None if rows is None else rows.stored()
 
     def summary(self) -> pd.DataFrame:
         """Connections counted by outcome, who closed first and with which codes; most frequent first."""

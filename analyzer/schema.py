@@ -1,9 +1,9 @@
 """The tables: every column's name, dtype, meaning and source, in order. A new column is a line here.
 
-A source is the dotted path of an attribute of the record that becomes the row (connections: outcome.Outcome, and a
-Finding for what the diagnosis adds; closes, frames, messages, violations: records.Close, Frame, Message, Violation;
-reconnects: reconnects.Reconnect; ledger: Count). Numbers and times are MISSING or NO_TIME and booleans
-negative where there is no value; anything else is None.
+A source is the dotted path of an attribute of the record that becomes the row (closes, frames, messages, violations:
+records.Close, Frame, Message, Violation; reconnects: reconnects.Reconnect; ledger: Count). Of connections it is one of
+diagnosis.facts.FIELDS, or for what the diagnosis adds a field of Finding. Numbers and times are MISSING or NO_TIME and
+booleans negative where there is no value; anything else is None.
 """
 
 from __future__ import annotations
@@ -13,6 +13,7 @@ from dataclasses import dataclass
 from functools import lru_cache
 from typing import Any
 
+from analyzer.diagnosis.facts import OPENINGS, OUTCOMES
 from analyzer.diagnosis.vocabulary import AGENTS, BASES, CAUSES, CLOCK_NAMES, VERDICTS
 from analyzer.rules.catalog import RULES, SEVERITIES
 
@@ -77,6 +78,11 @@ class Table:
         return tuple(column for column in self.columns if files > 1 or not column.names_file)
 
 
+def words_of(numbers: Mapping[str, int]) -> dict[int, str]:
+    """A closed vocabulary whose words stand in the records as numbers."""
+    return {number: word for word, number in numbers.items()}
+
+
 @dataclass(frozen=True)
 class Count:
     """One row of the ledger."""
@@ -100,6 +106,11 @@ def address(version: int, high: int, low: int) -> str:
     from ipaddress import IPv6Address
 
     return str(IPv6Address(high << 64 | low))
+
+
+def address_of(host: tuple[int, int, int]) -> str:
+    """The address of a host: IP version, high and low half."""
+    return address(*host)
 
 
 def dotted(number: int) -> str:
@@ -163,10 +174,7 @@ SIDES = {True: "client", False: "server"}
 FRAME_TYPES = {0: "continuation", 1: "text", 2: "binary", 8: "close", 9: "ping", 10: "pong"} | dict.fromkeys(
     (3, 4, 5, 6, 7, 11, 12, 13, 14, 15), "reserved"
 )
-OUTCOMES = words("refused", "no-answer", "clean", "unanswered-close", "dropped", "closing", "open", "unknown")
 CODE = ("code", "size")
-CLIENT_ADDRESS = ("flow.version", "client_high", "client_low")
-SERVER_ADDRESS = ("flow.version", "server_high", "server_low")
 
 
 def _rhythm(side: str) -> tuple[Column, Column]:
@@ -178,30 +186,30 @@ def _rhythm(side: str) -> tuple[Column, Column]:
 
 
 CONNECTIONS = (
-    Column("connection", INTEGER, "number of the connection: 0, 1, 2 ... in order of recognition", "connection.number"),
-    Column("client_ip", TEXT, "address of the client, IPv6 as in RFC 5952", CLIENT_ADDRESS, address, group="client"),
+    Column("connection", INTEGER, "number of the connection: 0, 1, 2 ... in order of recognition", "number"),
+    Column("client_ip", TEXT, "address of the client, IPv6 as in RFC 5952", "client_host", address_of),
     Column("client_port", INTEGER, "TCP port of the client", "client_port"),
-    Column("server_ip", TEXT, "address of the server, IPv6 as in RFC 5952", SERVER_ADDRESS, address),
+    Column("server_ip", TEXT, "address of the server, IPv6 as in RFC 5952", "server_host", address_of),
     Column("server_port", INTEGER, "TCP port of the server", "server_port"),
     Column("transport", CATEGORY, "what carries it", "transport", values=words("tcp", "tls", "tls-no-keys")),
-    Column("http", CATEGORY, "HTTP version of the handshake", "connection.http", values=words("1.1", "2")),
-    Column("http_stream", INTEGER, "HTTP/2 stream id", "connection.http_stream"),
+    Column("http", CATEGORY, "HTTP version of the handshake", "http", values=words("1.1", "2")),
+    Column("http_stream", INTEGER, "HTTP/2 stream id", "http_stream"),
     Column(
         "opening",
         CATEGORY,
         "how it began: with its handshake, midstream (the capture begins later), refused, unanswered, encrypted",
-        "connection.opening",
-        values=words("handshake", "midstream", "refused", "unanswered", "encrypted"),
+        "opening",
+        values=words_of(OPENINGS),
     ),
-    Column("host", TEXT, "Host of the upgrade request", "connection.host"),
-    Column("path", TEXT, "path of the upgrade request, with its query", "connection.path", group="client"),
-    Column("origin", TEXT, "Origin of the upgrade request", "connection.origin"),
-    Column("user_agent", TEXT, "User-Agent of the upgrade request", "connection.user_agent"),
-    Column("subprotocol", TEXT, "subprotocol that the server agreed to", "connection.subprotocol"),
-    Column("extensions", TEXT, "extensions that the server agreed to", "connection.extensions"),
-    Column("http_status", INTEGER, "status of the answer to the upgrade request", "connection.http_status"),
+    Column("host", TEXT, "Host of the upgrade request", "host"),
+    Column("path", TEXT, "path of the upgrade request, with its query", "path"),
+    Column("origin", TEXT, "Origin of the upgrade request", "origin"),
+    Column("user_agent", TEXT, "User-Agent of the upgrade request", "user_agent"),
+    Column("subprotocol", TEXT, "subprotocol that the server agreed to", "subprotocol"),
+    Column("extensions", TEXT, "extensions that the server agreed to", "extensions"),
+    Column("http_status", INTEGER, "status of the answer to the upgrade request", "status"),
     Column("start", TIME, "the SYN, else the first packet; over HTTP/2 the CONNECT", "start"),
-    Column("opened", TIME, "the answer that opened it", "connection.opened"),
+    Column("opened", TIME, "the answer that opened it", "opened"),
     Column(
         "end",
         TIME,
@@ -209,30 +217,30 @@ CONNECTIONS = (
         "end",
     ),
     Column("duration", DURATION, "end - start", "duration"),
-    Column("client_frames", INTEGER, "frames of all kinds that the client sent", "client.frames"),
-    Column("server_frames", INTEGER, "frames of all kinds that the server sent", "server.frames"),
-    Column("client_messages", INTEGER, "complete data messages that the client sent", "client.messages"),
-    Column("server_messages", INTEGER, "complete data messages that the server sent", "server.messages"),
-    Column("client_bytes", INTEGER, "bytes of the client's complete data messages, inflated", "client.bytes"),
-    Column("server_bytes", INTEGER, "bytes of the server's complete data messages, inflated", "server.bytes"),
-    Column("client_wire_bytes", INTEGER, "bytes of the client's frame payloads as sent", "client.wire_bytes"),
-    Column("server_wire_bytes", INTEGER, "bytes of the server's frame payloads as sent", "server.wire_bytes"),
+    Column("client_frames", INTEGER, "frames of all kinds that the client sent", "client_frames"),
+    Column("server_frames", INTEGER, "frames of all kinds that the server sent", "server_frames"),
+    Column("client_messages", INTEGER, "complete data messages that the client sent", "client_messages"),
+    Column("server_messages", INTEGER, "complete data messages that the server sent", "server_messages"),
+    Column("client_bytes", INTEGER, "bytes of the client's complete data messages, inflated", "client_bytes"),
+    Column("server_bytes", INTEGER, "bytes of the server's complete data messages, inflated", "server_bytes"),
+    Column("client_wire_bytes", INTEGER, "bytes of the client's frame payloads as sent", "client_wire_bytes"),
+    Column("server_wire_bytes", INTEGER, "bytes of the server's frame payloads as sent", "server_wire_bytes"),
     Column("client_exact", BOOLEAN, "none of the client's frames is missing from the capture", "client_exact"),
     Column("server_exact", BOOLEAN, "none of the server's frames is missing from the capture", "server_exact"),
     Column(
         "largest_client_message",
         INTEGER,
         "bytes of the client's largest message, inflated; the declared length of one that was cut off",
-        "client.largest",
+        "largest_client_message",
     ),
     Column(
         "largest_server_message",
         INTEGER,
         "bytes of the server's largest message, inflated; the declared length of one that was cut off",
-        "server.largest",
+        "largest_server_message",
     ),
-    Column("client_pings", INTEGER, "Pings that the client sent", "client.pings"),
-    Column("server_pings", INTEGER, "Pings that the server sent", "server.pings"),
+    Column("client_pings", INTEGER, "Pings that the client sent", "client_pings"),
+    Column("server_pings", INTEGER, "Pings that the server sent", "server_pings"),
     Column(
         "unanswered_pings",
         INTEGER,
@@ -241,28 +249,28 @@ CONNECTIONS = (
         "unanswered_pings",
     ),
     Column("ping_rtt_median", DURATION, "median time from a Ping to its Pong, both sides'", "ping_rtt_median"),
-    Column("ping_rtt_max", DURATION, "longest time from a Ping to its Pong", "ping_rtt_max"),
+    Column("ping_rtt_max", DURATION, "longest time from a Ping to its Pong", "round_trip"),
     Column(
         "idle_before_end",
         DURATION,
         "silence before the first event of the ending (Close, FIN, RST), since the last frame of either side, or since "
         "opened",
-        "idle_before_end",
+        "idle",
     ),
     Column("client_idle", DURATION, "the same since the client's last frame", "client_idle"),
     Column("server_idle", DURATION, "the same since the server's last frame", "server_idle"),
-    Column("client_code", INTEGER, "observed: code of the client's first Close", "client_code"),
-    Column("client_reason", TEXT, "observed: reason of the client's first Close", "client_reason", group="reasons"),
-    Column("server_code", INTEGER, "observed: code of the server's first Close", "server_code"),
-    Column("server_reason", TEXT, "observed: reason of the server's first Close", "server_reason", group="reasons"),
+    Column("client_code", INTEGER, "observed: code of the client's first Close", "sent_client_code"),
+    Column("client_reason", TEXT, "observed: reason of the client's first Close", "client_reason"),
+    Column("server_code", INTEGER, "observed: code of the server's first Close", "sent_server_code"),
+    Column("server_reason", TEXT, "observed: reason of the server's first Close", "server_reason"),
     Column("client_close", TIME, "observed: time of the client's first Close", "client_close"),
     Column("server_close", TIME, "observed: time of the server's first Close", "server_close"),
     Column(
         "close_initiator",
         CATEGORY,
         "side whose Close came first; both if neither sender had seen the other's",
-        "close_initiator",
-        values=words("client", "server", "both"),
+        "initiator",
+        values={1: "client", 2: "server", 3: "both"},
     ),
     Column("close_latency", DURATION, "from the first Close to the answering Close", "close_latency"),
     Column(
@@ -281,15 +289,15 @@ CONNECTIONS = (
         "transport_end",
         CATEGORY,
         "how the transport ended: the first of FIN, RST, END_STREAM, RST_STREAM, GOAWAY; missing while open",
-        "transport_end",
-        values=words("fin", "rst", "stream-end", "stream-reset", "goaway"),
+        "end_how",
+        values={1: "fin", 2: "rst", 3: "stream-end", 4: "stream-reset", 5: "goaway"},
     ),
     Column(
         "transport_end_by",
         CATEGORY,
         "side that ended the transport",
-        "transport_end_by",
-        values=words("client", "server"),
+        "end_by",
+        values={1: "client", 2: "server"},
     ),
     Column(
         "outcome",
@@ -298,7 +306,7 @@ CONNECTIONS = (
         "ended), unanswered-close (one Close, transport ended), dropped (transport ended without a Close), closing (a "
         "Close, transport not ended), open, unknown (bytes missing from the capture could change it)",
         "outcome",
-        values=OUTCOMES,
+        values=words_of(OUTCOMES),
     ),
     Column("clean", BOOLEAN, "True for clean, False for unanswered-close and dropped", "clean"),
     Column("cause", CATEGORY, "diagnosis: why it ended (docs/causes.md)", "cause", values=words(*CAUSES)),
@@ -309,7 +317,7 @@ CONNECTIONS = (
         "basis",
         values=words(*BASES),
     ),
-    Column("evidence", TEXT, "what the cause rests on: packets and figures, in one line", "evidence", group="evidence"),
+    Column("evidence", TEXT, "what the cause rests on: packets and figures, in one line", "evidence"),
     Column("retransmissions", INTEGER, "TCP segments sent again, both directions", "retransmissions"),
     Column("lost_bytes", INTEGER, "bytes acknowledged but never captured, both directions", "lost_bytes"),
     Column("resyncs", INTEGER, "times that frames were found again after missing bytes, both directions", "resyncs"),
@@ -318,22 +326,22 @@ CONNECTIONS = (
         "client_basis",
         CATEGORY,
         "how the client was told from the server",
-        "connection.client_basis",
+        "client_basis",
         values=words("request", "syn", "masks", "port"),
     ),
     Column(
         "forwarded_for",
         TEXT,
         "client behind a proxy: X-Forwarded-For, Forwarded or the PROXY protocol's source",
-        "connection.forwarded_for",
+        "forwarded_for",
         group="client",
     ),
-    Column("offered_subprotocols", TEXT, "subprotocols that the client offered", "connection.offered_subprotocols"),
-    Column("offered_extensions", TEXT, "extensions that the client offered", "connection.offered_extensions"),
-    Column("first_packet", INTEGER, "number of its first packet, within first_file", "flow.first_packet"),
-    Column("last_packet", INTEGER, "number of its last packet, within last_file", "flow.last_packet"),
-    Column("first_file", CATEGORY, "file of its first packet, when there are several", "flow.first_file"),
-    Column("last_file", CATEGORY, "file of its last packet, when there are several", "flow.last_file"),
+    Column("offered_subprotocols", TEXT, "subprotocols that the client offered", "offered_subprotocols"),
+    Column("offered_extensions", TEXT, "extensions that the client offered", "offered_extensions"),
+    Column("first_packet", INTEGER, "number of its first packet, within first_file", "first_packet"),
+    Column("last_packet", INTEGER, "number of its last packet, within last_file", "last_packet"),
+    Column("first_file", CATEGORY, "file of its first packet, when there are several", "first_file"),
+    Column("last_file", CATEGORY, "file of its last packet, when there are several", "last_file"),
     Column("sni", TEXT, "observed: host name that the client asked for in TLS (RFC 6066 3)", "sni"),
     Column("alpn", TEXT, "observed: protocol that the server chose in TLS (RFC 7301)", "alpn"),
     Column("tls_version", TEXT, "observed: version of TLS", "tls_version"),
@@ -354,7 +362,7 @@ CONNECTIONS = (
         "violations",
         INTEGER,
         "how often a rule was broken (docs/rules.md); missing when nothing could be judged",
-        "connection.violations",
+        "violations",
     ),
     Column(
         "resync_confidence",

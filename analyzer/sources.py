@@ -159,19 +159,19 @@ def resolve(inputs: Iterable[Any]) -> list[Input]:
     return found
 
 
-def read_keylogs(given: Any) -> tuple[bytes, ...]:
-    """The texts of TLS key logs. given: a path or several; None for what SSLKEYLOGFILE names, if that can be read.
+def read_keylogs(given: Any) -> dict[str, bytes]:
+    """The texts of TLS key logs by name. given: a path or several; None for what SSLKEYLOGFILE names, if readable.
 
     Raises CannotRead for one that was given and can't be read.
     """
     if given is None:
         name = os.environ.get("SSLKEYLOGFILE")
         try:
-            return (_text_of(name),) if name else ()
+            return {name: _text_of(name)} if name else {}
         except CannotRead:
-            return ()
+            return {}
     names = [given] if isinstance(given, (str, os.PathLike)) else list(given)
-    return tuple(_text_of(os.fspath(name)) for name in names)
+    return {os.fsdecode(name): _text_of(os.fspath(name)) for name in names}
 
 
 def _text_of(name: str | bytes) -> bytes:
@@ -281,6 +281,8 @@ def _standard_input() -> Input:
     stream = getattr(sys.stdin, "buffer", None)
     if stream is None:
         return _failing("-", "there is no standard input")
+    if stream.isatty():
+        return _failing("-", "standard input is a terminal: pipe a capture into it")
     return _file_object(stream, "-")
 
 

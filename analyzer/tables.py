@@ -10,8 +10,9 @@ from array import array
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence, Set
 from operator import attrgetter
 from struct import Struct
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, NamedTuple
 
+from analyzer.diagnosis.facts import FIELDS, WORDS
 from analyzer.diagnosis.gathering import Gathered
 from analyzer.outcome import conclude
 from analyzer.reconnects import Attempt, pairs
@@ -34,13 +35,21 @@ from analyzer.schema import (
 if TYPE_CHECKING:
     import pandas as pd
 
-    from analyzer.diagnosis.conclusions import Diagnosis
+    from analyzer.diagnosis.conclusions import Conclusions
 
 PIECE = 10_000
 """Rows of a table that streams handed out at a time."""
 
-TextOf = Callable[[Column], Callable[[Any], str]]
-"""What gives for a column what writes its values, as the sources or `of` give them."""
+
+class Stored(NamedTuple):
+    """One column as it is kept. Of row r it has the number numbers[offset + r * width]; value: what makes the column's
+    value of that, None where the number is the value."""
+
+    column: Column
+    numbers: Any
+    offset: int
+    width: int
+    value: Callable[[int], Any] | None
 
 
 def _reader(paths: Sequence[str]) -> Callable[[Any], tuple[Any, ...]]:
@@ -59,20 +68,8 @@ class _Numbering(dict[Any, int]):
         return number
 
 
-class _Memory(dict[Any, str]):
-    """Text by value, made once for equal ones."""
-
-    def __init__(self, make: Callable[[Any], str]) -> None:
-        super().__init__()
-        self._make = make
-
-    def __missing__(self, value: Any) -> str:
-        self[value] = text = self._make(value)
-        return text
-
-
 class _Group:
-    """Columns whose values are kept once for each distinct set of their sources' values: four bytes a row."""
+    """Columns whose values are kept once for each distinct set of their sources' values: eight bytes a row."""
 
     def __init__(self, columns: Sequence[Column], files: Sequence[str]) -> None:
         self.columns = columns
@@ -84,7 +81,7 @@ class _Group:
     def clear(self) -> None:
         """Forget all rows."""
         self._numbering = _Numbering()
-        self._numbers = array("i")
+        self._numbers = array("q")
 
     def steps(self) -> tuple[Callable[[Any], Any], _Numbering, Callable[[int], None]]:
         """How to take a record until the next clear(): read it, number what was read, keep the number."""
@@ -94,7 +91,7 @@ class _Group:
         """Each column's values in the chosen rows (an index of numpy)."""
         import numpy as np
 
-        numbers = np.frombuffer(self._numbers, np.int32)[chosen]
+        numbers = np.frombuffer(self._numbers, np.int64)[chosen]
         keys: Sequence[Any] = list(self._numbering)
         if len(keys) > len(numbers):  # make values of those that occur here alone
             used, numbers = np.unique(numbers, return_inverse=True)
@@ -102,51 +99,26 @@ class _Group:
         distinct = list(zip(*keys, strict=True)) or [()] * len(self._paths)
         raw = dict(zip(self._paths, distinct, strict=True))
         return {
-            column.name: self._typed(column, *(raw[path] for path in column.paths)).take(numbers)
+            column.name: _distinct(column, self._files, *(raw[path] for path in column.paths)).take(numbers)
             for column in self.columns
         }
 
-    def cells(self, chosen: Sequence[int], text_of: TextOf) -> dict[str, list[str]]:
-        """Each column's text in the chosen rows."""
-        numbers = list(map(self._numbers.__getitem__, chosen))
+    def stored(self) -> list[Stored]:
+        """Its columns; numbers stand for values."""
         keys: Sequence[Any] = list(self._numbering)
-        result = {}
-        for column in self.columns:
-            text, value = text_of(column), self._value(column)
-            texts = _Memory(lambda number, text=text, value=value: text(value(keys[number])))  # type: ignore[misc]
-            result[column.name] = list(map(texts.__getitem__, numbers))
-        return result
+        return [Stored(column, self._numbers, 0, 1, self._value(column, keys)) for column in self.columns]
 
-    def _value(self, column: Column) -> Callable[[tuple[Any, ...]], Any]:
-        """What makes the column's value of its sources' values."""
+    def _value(self, column: Column, keys: Sequence[Any]) -> Callable[[int], Any]:
+        """What makes the column's value of the number of its sources' values."""
         places = [self._paths.index(path) for path in column.paths]
         place, of, values = places[0], column.of, column.values
         if column.names_file:
-            return lambda key: self._files[key[place]]
+            return lambda number: self._files[keys[number][place]]
         if values is not None:
-            return lambda key: values.get(key[place])
+            return lambda number: values.get(keys[number][place])
         if of is None:
-            return lambda key: key[place]
-        return lambda key: of(*(key[place] for place in places))
-
-    def _typed(self, column: Column, *sources: Iterable[Any]) -> Any:
-        """The distinct values of one column in its dtype."""
-        import numpy as np
-        import pandas as pd
-
-        if column.names_file:
-            names = list(dict.fromkeys(self._files))
-            return pd.Categorical([self._files[index] for index in sources[0]], categories=names)
-        if column.values is not None:
-            words = np.array([column.values.get(value) for value in sources[0]], object)
-            return pd.Categorical(words, categories=column.categories)
-        values = list(sources[0] if column.of is None else map(column.of, *sources))
-        if column.dtype == BYTES:
-            result = np.empty(len(values), object)
-            result[:] = values
-            return result
-        dtype: Any = pd.StringDtype(na_value=pd.NA) if column.dtype == TEXT else column.dtype
-        return pd.array(values, dtype=dtype)
+            return lambda number: keys[number][place]
+        return lambda number: of(*(keys[number][place] for place in places))
 
 
 class _Numbers:
@@ -166,20 +138,10 @@ class _Numbers:
         """How to take a record until the next clear(): read it, pack what was read, keep the bytes."""
         return self._read, self._pack, self._packed.extend
 
-    def raw(self, column: str) -> list[int]:
-        """One column's numbers as they were read."""
-        place = [column.name for column in self.columns].index(column)
-        return memoryview(self._packed).cast("q")[place :: len(self.columns)].tolist()
-
-    def cells(self, chosen: Sequence[int], text_of: TextOf) -> dict[str, list[str]]:
-        """Each column's text in the chosen rows."""
-        width = len(self.columns)
-        size = 8 * width
-        rows = memoryview(b"".join([self._packed[size * row : size * row + size] for row in chosen])).cast("q")
-        return {
-            column.name: list(map(_Memory(text_of(column)).__getitem__, rows[place::width].tolist()))
-            for place, column in enumerate(self.columns)
-        }
+    def stored(self) -> list[Stored]:
+        """Its columns; numbers are values."""
+        numbers, width = memoryview(self._packed).cast("q"), len(self.columns)
+        return [Stored(column, numbers, place, width, None) for place, column in enumerate(self.columns)]
 
     def build(self, chosen: Any) -> dict[str, Any]:
         """Each column's values in the chosen rows (an index of numpy)."""
@@ -207,6 +169,89 @@ def _typed(column: Column, values: Any) -> Any:
     return pd.arrays.IntegerArray(values, missing)
 
 
+def _distinct(column: Column, files: Sequence[str], *sources: Iterable[Any]) -> Any:
+    """The distinct values of one column in its dtype. sources: what its sources give for each."""
+    import numpy as np
+    import pandas as pd
+
+    if column.names_file:
+        return pd.Categorical([files[index] for index in sources[0]], categories=list(dict.fromkeys(files)))
+    if column.values is not None:
+        words = np.array([column.values.get(value) for value in sources[0]], object)
+        return pd.Categorical(words, categories=column.categories)
+    values = list(sources[0] if column.of is None else map(column.of, *sources))
+    if column.dtype == BYTES:
+        result = np.empty(len(values), object)
+        result[:] = values
+        return result
+    dtype: Any = pd.StringDtype(na_value=pd.NA) if column.dtype == TEXT else column.dtype
+    return pd.array(values, dtype=dtype)
+
+
+class _Kept:
+    """Columns that another stage keeps, as numbers of fields in row after row. value_of(field): what makes the
+    source's value of a number, None where it is the number."""
+
+    def __init__(
+        self,
+        columns: Sequence[Column],
+        files: Sequence[str],
+        fields: Sequence[str],
+        numbers: Any,
+        value_of: Callable[[str], Callable[[int], Any] | None],
+    ) -> None:
+        self.columns = columns
+        self._files = files
+        self._places = {field: place for place, field in enumerate(fields)}
+        self._numbers = numbers
+        self._value_of = value_of
+
+    def clear(self) -> None:
+        """Forget all rows."""
+        self._numbers = array("q")
+
+    def raw(self, field: str, count: int) -> list[int]:
+        """One field's numbers in the first `count` rows."""
+        width = len(self._places)
+        return memoryview(self._numbers)[self._places[field] : count * width : width].tolist()
+
+    def stored(self) -> list[Stored]:
+        """Its columns."""
+        width = len(self._places)
+        return [
+            Stored(column, self._numbers, self._places[column.paths[0]], width, self._value(column))
+            for column in self.columns
+        ]
+
+    def _value(self, column: Column) -> Callable[[int], Any] | None:
+        """What makes the column's value of a number; None where it is the number."""
+        raw, of, values = self._value_of(column.paths[0]), column.of, column.values
+        if column.names_file:
+            return self._files.__getitem__
+        if values is not None:
+            return values.get if raw is None else lambda number: values.get(raw(number))
+        if of is None or raw is None:
+            return raw
+        return lambda number: of(raw(number))
+
+    def build(self, chosen: Any) -> dict[str, Any]:
+        """Each column's values in the chosen rows (an index of numpy)."""
+        import numpy as np
+
+        width = len(self._places)
+        rows = np.frombuffer(self._numbers, np.int64).reshape(-1, width)[chosen]
+        result = {}
+        for column in self.columns:
+            numbers, value = rows[:, self._places[column.paths[0]]], self._value_of(column.paths[0])
+            if value is None and column.is_plain_number:
+                result[column.name] = _typed(column, numbers.copy())
+            else:
+                used, numbers = np.unique(numbers, return_inverse=True)
+                sources = used.tolist() if value is None else list(map(value, used.tolist()))
+                result[column.name] = _distinct(column, self._files, sources).take(numbers)
+        return result
+
+
 def _attempt(outcome: Any) -> Attempt:
     """What the reconnects need of a connection."""
     connection, flow = outcome.connection, outcome.flow
@@ -226,39 +271,14 @@ def _attempt(outcome: Any) -> Attempt:
 
 
 class Rows:
-    """The rows of one table, or those of its columns that have the names given."""
+    """The rows of one table, column by column."""
 
-    def __init__(self, table: Table, files: Sequence[str], names: Set[str]) -> None:
+    def __init__(self, table: Table, files: Sequence[str], parts: Sequence[Any], count: int = 0) -> None:
         self.table = table
-        self.columns = [column for column in table.columns_for(len(files)) if column.name in names]
-        groups: dict[str, list[Column]] = {}
-        for column in self.columns:
-            if not column.is_plain_number:
-                groups.setdefault(column.group, []).append(column)
-        self._numbers = _Numbers([column for column in self.columns if column.is_plain_number])
-        self._groups = [_Group(columns, files) for columns in groups.values()]
-        self._parts: list[_Numbers | _Group] = [*([self._numbers] if self._numbers.columns else ()), *self._groups]
+        self.columns = table.columns_for(len(files))
+        self.count = count
+        self._parts = parts
         self._taken = 0
-        self._begin()
-
-    def _begin(self) -> None:
-        """Be ready for the first row."""
-        self.count = 0
-        self._read, self._pack, self._keep = self._numbers.steps()
-        self._group_steps = [group.steps() for group in self._groups]
-
-    def append(self, record: Any) -> None:
-        """Take a record's values; it may be overwritten afterwards."""
-        self._keep(self._pack(*self._read(record)))
-        for read, numbering, keep in self._group_steps:
-            keep(numbering[read(record)])
-        self.count += 1
-
-    def join(self, other: Rows) -> None:
-        """Take over the other columns of the same rows, which came in the same order; no more are appended."""
-        self._parts += other._parts
-        names = {column.name for column in (*self.columns, *other.columns)}
-        self.columns = [column for column in self.table.columns if column.name in names]
 
     def take(self) -> pd.DataFrame:
         """The rows as a DataFrame, numbered on from the rows taken before; they are then forgotten."""
@@ -266,7 +286,7 @@ class Rows:
         for part in self._parts:
             part.clear()
         self._taken += self.count
-        self._begin()
+        self.count = 0
         return frame
 
     def pieces(self) -> Iterator[pd.DataFrame]:
@@ -275,22 +295,18 @@ class Rows:
         for start in range(0, max(1, self.count), PIECE):
             yield self._frame(order[start : start + PIECE], start)
 
-    def cells(self, text_of: TextOf) -> Iterator[list[list[str]]]:
-        """The rows that are kept, PIECE at a time, as lists of text: one a column; they stay."""
-        order = self._order()
-        for start in range(0, self.count, PIECE):
-            chosen = order[start : start + PIECE]
-            texts: dict[str, list[str]] = {}
-            for part in self._parts:
-                texts |= part.cells(chosen, text_of)
-            yield [texts[column.name] for column in self.columns]
+    def stored(self) -> tuple[Sequence[int], list[Stored]]:
+        """The numbers of all rows in the order of the table's index, and its columns as they are kept."""
+        found = {stored.column.name: stored for part in self._parts for stored in part.stored()}
+        return self._order(), [found[column.name] for column in self.columns]
 
     def _order(self) -> Sequence[int]:
         """The numbers of all rows in the order of the table's index."""
         order = range(self.count)
         if self.table.index is None:
             return order
-        return sorted(order, key=self._numbers.raw(self.table.index).__getitem__)
+        numbers = self._parts[0].raw("number", self.count)
+        return order if numbers == list(order) else sorted(order, key=numbers.__getitem__)
 
     def _frame(self, order: Sequence[int], start: int) -> pd.DataFrame:
         """The rows of those numbers as a DataFrame; start: number of the first where the table has no index column."""
@@ -306,6 +322,42 @@ class Rows:
             frame.index = pd.RangeIndex(start, start + len(frame))
         else:
             frame.index = pd.Index(frame.pop(self.table.index).to_numpy(np.int64), name=self.table.index)
+        return frame
+
+
+class Appended(Rows):
+    """The rows of a table whose records come one by one; without: columns that are joined to it later."""
+
+    def __init__(self, table: Table, files: Sequence[str], without: Set[str] = frozenset()) -> None:
+        groups: dict[str, list[Column]] = {}
+        columns = [column for column in table.columns_for(len(files)) if column.name not in without]
+        for column in columns:
+            if not column.is_plain_number:
+                groups.setdefault(column.group, []).append(column)
+        self._numbers = _Numbers([column for column in columns if column.is_plain_number])
+        self._groups = [_Group(columns, files) for columns in groups.values()]
+        super().__init__(table, files, [*([self._numbers] if self._numbers.columns else ()), *self._groups])
+        self._begin()
+
+    def _begin(self) -> None:
+        """Be ready for the first row."""
+        self._read, self._pack, self._keep = self._numbers.steps()
+        self._group_steps = [group.steps() for group in self._groups]
+
+    def append(self, record: Any) -> None:
+        """Take a record's values; it may be overwritten afterwards."""
+        self._keep(self._pack(*self._read(record)))
+        for read, numbering, keep in self._group_steps:
+            keep(numbering[read(record)])
+        self.count += 1
+
+    def join(self, other: Appended) -> None:
+        """Take over the other columns of the same rows, which came in the same order; no more are appended."""
+        self._parts = [*self._parts, *other._parts]
+
+    def take(self) -> pd.DataFrame:
+        frame = super().take()
+        self._begin()
         return frame
 
 
@@ -326,8 +378,12 @@ class Tables(Observer):
         asked = frozenset(tables)
         self._chunk = chunk
         self._files = files
-        self._rows = {name: _rows(table, files) for name, table in TABLES.items() if name in asked}
-        self._connections = self._rows.get("connections")
+        self._rows = {
+            name: Appended(table, files, CONCLUDED.get(name, frozenset()))
+            for name, table in TABLES.items()
+            if name in asked and name != "connections"
+        }
+        self._asked = asked
         self._gathered = Gathered() if asked & CONCLUDED.keys() else None
         self._attempts: list[Attempt] | None = [] if "reconnects" in asked else None
 
@@ -349,8 +405,6 @@ class Tables(Observer):
         if self._gathered is None and self._attempts is None:
             return
         outcome = conclude(connection)
-        if self._connections is not None:
-            self._connections.append(outcome)
         if self._gathered is not None:
             self._gathered.take(outcome)
         if self._attempts is not None and outcome.start != NO_TIME:
@@ -371,39 +425,58 @@ class Tables(Observer):
     def kept(self, ledger: Mapping[tuple[str, str], int]) -> dict[str, Rows]:
         """The rows of the tables that are kept, by name; ledger: (unit, kind) -> count. To be called once, when all is
         observed."""
-        result = {}
-        diagnosis = self._diagnosis()
+        result: dict[str, Rows] = {}
         for name, rows in self._rows.items():
             for pair in pairs(self._attempts or ()) if name == "reconnects" else ():
                 rows.append(pair)
             if name == "ledger":
                 for (unit, kind), count in ledger.items():
                     rows.append(Count(unit, kind, count))
-            if diagnosis is not None and name in CONCLUDED:
-                found = diagnosis.findings() if name == "connections" else diagnosis.verdicts()
-                rows.join(self._concluded(rows, found))
             if self._chunk is not None and rows.table.streams:
                 self._chunk(name, rows.take())
             else:
                 result[name] = rows
+        if self._gathered is not None:
+            self._conclude(self._gathered, result)
         return result
 
-    def _diagnosis(self) -> Diagnosis | None:
-        if self._gathered is None:
-            return None
+    def _conclude(self, gathered: Gathered, result: dict[str, Rows]) -> None:
+        """Add what is concluded when all is there: the connections, and the verdicts on Closes."""
         from analyzer.diagnosis.conclusions import Diagnosis
 
-        return Diagnosis(self._gathered, self._files)
-
-    def _concluded(self, rows: Rows, conclusions: Iterable[Any]) -> Rows:
-        """The columns of a table that are concluded when all is there."""
-        found = Rows(rows.table, self._files, CONCLUDED[rows.table.name])
-        for conclusion in conclusions:
-            found.append(conclusion)
-        return found
+        diagnosis = Diagnosis(gathered, self._files)
+        if "closes" in self._rows:
+            self._rows["closes"].join(_verdicts(diagnosis.verdicts(), self._files))
+        if "connections" in self._asked:
+            result["connections"] = _connections(gathered, self._files, diagnosis.findings())
 
 
-def _rows(table: Table, files: Sequence[str]) -> Rows:
-    """The rows of a table, without what the diagnosis adds."""
-    names = {column.name for column in table.columns}
-    return Rows(table, files, names - CONCLUDED.get(table.name, frozenset()))
+def _verdicts(verdicts: Iterable[Any], files: Sequence[str]) -> Appended:
+    """The columns of the closes that are concluded."""
+    table = TABLES["closes"]
+    found = Appended(table, files, frozenset(column.name for column in table.columns) - CONCLUDED["closes"])
+    for verdict in verdicts:
+        found.append(verdict)
+    return found
+
+
+def _connections(gathered: Gathered, files: Sequence[str], found: Conclusions) -> Rows:
+    """The rows of the connections: what was gathered of each, and the diagnosis of all."""
+    from analyzer.diagnosis.conclusions import FOUND
+
+    table = TABLES["connections"]
+    columns = table.columns_for(len(files))
+    hosts, reasons, words = list(gathered.hosts), gathered.texts.values, gathered.words.values
+    texts: dict[str, list[Any]] = {"client_host": hosts, "server_host": hosts}
+    texts |= {"client_reason": reasons, "server_reason": reasons} | dict.fromkeys(WORDS, words)
+
+    def value_of(field: str) -> Callable[[int], Any] | None:
+        return texts[field].__getitem__ if field in texts else None
+
+    own = [column for column in columns if column.name not in CONCLUDED["connections"]]
+    diagnosed = [column for column in columns if column.name in CONCLUDED["connections"]]
+    parts = (
+        _Kept(own, files, FIELDS, gathered.numbers, value_of),
+        _Kept(diagnosed, files, FOUND, found.numbers, found.value_of),
+    )
+    return Rows(table, files, parts, gathered.count)

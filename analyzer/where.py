@@ -373,7 +373,8 @@ class _Evaluation:
     def _column(self, column: _Column) -> pd.Series[Any]:
         if column.name not in self._frame.columns:
             names = [str(name) for name in self._frame.columns]
-            raise self._error(f"no column {column.name}; {near(column.name, names)}", column.place)
+            hint = near(column.name, names)
+            raise self._error(f"no column {column.name}; {hint} Text stands in quotes: '{column.name}'", column.place)
         return self._frame[column.name]
 
     def _truth(self, node: _Truth, column: pd.Series[Any]) -> Any:

@@ -16,10 +16,6 @@ import analyzer
 ROOT = Path(__file__).resolve().parents[1]
 SAMPLES = ROOT / "sample_pcaps"
 PACKAGE = Path(analyzer.__file__).resolve().parent
-PURE = bool(os.environ.get("ANALYZER_PURE"))
-
-# hundreds of captures each, too slow uncompiled; that both forms give the same on such input is held by test_parity
-collect_ignore = ["test_damage.py", "test_hostile.py", "test_midstream.py", "test_mutation.py"] if PURE else []
 
 
 @dataclass(frozen=True)

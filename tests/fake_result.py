@@ -174,7 +174,7 @@ class FakeResult:
         whole: pd.DataFrame = getattr(self, name)
         return [whole.iloc[:1], whole.iloc[1:]]
 
-    def cells(self, name: str, text_of: Any) -> None:
+    def stored(self, name: str) -> None:
         """None: the tables are DataFrames."""
 
     def connection(self, number: int) -> OneConnection:

@@ -125,7 +125,7 @@ class TestWords:
         [
             ([], "name a capture file"),
             (["closes"], "needs a capture file"),
-            (["a.pcap", "--where", "clean"], "--where does not go with summary"),
+            (["a.pcap", "--where", "clean"], "--where does not go with the summary, but with: connections"),
             (["show", "a.pcap", "1", "-o", "x.csv"], "--output does not go with show"),
             (["codes", "--since", "2026-01-01"], "--since does not go with codes"),
             (["show", "a.pcap"], "number of a connection"),
@@ -150,7 +150,11 @@ class TestWords:
             (["closes", "a.pcap", "--columns", "code,"], "a column's name is missing"),
             (["closes", "a.pcap", "--where", "code ="], "write == to compare"),
             (["closes", "a.pcap", "--where", "coda == 1"], "did you mean code"),
-            (["closes", "a.pcap", "--wher", "code == 1"], "unrecognized"),
+            (["closes", "a.pcap", "--wher", "code == 1"], "there is no option --wher; did you mean --where?"),
+            (["closes", "a.pcap", "--where", "name == dropped"], "Text stands in quotes: 'dropped'"),
+            (["shw", "a.pcap", "0"], "shw is no file; did you mean the command show?"),
+            (["a.pcap", "0"], "0 is no file; one connection is shown by: wsclose show FILE 0"),
+            (["show", "a.pcap", "0", "1"], "0 is no file; one connection"),
         ],
     )
     def test_wrong_usage_is_status_2_with_a_reason_and_no_output(
@@ -173,6 +177,12 @@ class TestWords:
         status, out, _ = run("--help")
         assert status == 0
         assert "wsclose extract FILE... CONNECTION -o part.pcapng" in out
+        status, out, _ = run("violations", "--help")
+        assert status == 0
+        assert "wsclose violations FILE... [options]" in out
+        assert "severity, expected, found" in out
+        assert "--limit" in run("show", "-h")[1]
+        assert "--where" not in run("show", "-h")[1]
         assert run("--version")[:2] == (0, f"wsclose {analyzer.__version__}\n")
 
 
@@ -429,7 +439,7 @@ class TestProcess:
         assert "interrupted" in err
         assert "Traceback" not in err
         if command == "summary":
-            assert out.startswith("18 WebSocket connections in -\n")
+            assert out.startswith("18 WebSocket connections in standard input\n")
 
     @pytest.mark.parametrize("argv", [["a.pcap"], ["connections", "a.pcap"], ["show", "a.pcap", "1"]])
     def test_on_a_terminal_output_fits_it_and_capture_text_is_harmless(self, argv: list[str]) -> None:

@@ -39,7 +39,7 @@ PLAIN = Facts(
     start=0, opened=1, end=20 * SECOND, ending=20 * SECOND, idle=SECOND // 7, client_idle=SECOND // 7,
     server_idle=SECOND // 6, client_messages=3, server_messages=4, client_ping=NO_TIME, server_ping=NO_TIME,
     round_trip=MISSING, first_packet=1, last_packet=30, last_file=0, key=MISSING, survived=0,
-    client_largest=MISSING,
+    largest_client_message=MISSING,
 )  # fmt: skip
 QUIET = Tail(
     packets=9, time_to_live=64, last_time=20 * SECOND, finished=False, reset_packet=0, reset_time_to_live=-1,

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import random
 import zlib
+from itertools import pairwise
 from typing import Any
 
 import hpack
@@ -158,6 +159,33 @@ def test_frames_sent_before_the_answer_are_the_websockets():
     result = goodbye(talk, 1).end().analyze()
     assert result.connections["client_messages"].tolist() == [1]
     assert result.frames["time"].iloc[0].value == sent
+
+
+@STEPS
+def test_an_answer_and_what_follows_it_may_stand_before_their_connect(step):
+    talk = Talk(step).hello()
+    asked = len(talk.packets)
+    talk.client(talk.ask(1, "/", DEFLATE))
+    answered = len(talk.packets)
+    talk.server(talk.answer(1, 200, DEFLATE), data(1, frame(TEXT, b"hi") + frame(CLOSE, close(1012)), end=True))
+    closed = len(talk.packets)
+    talk.client(data(1, masked(CLOSE, close(1012)), end=True)).end()
+    hello, ask, answer, rest = (talk.packets[a:b] for a, b in pairwise((0, asked, answered, closed, None)))
+    columns = ["opening", "http_status", "extensions", "server_messages", "client_code", "server_code", "outcome"]
+    columns += ["opened", "close_initiator", "client_saw", "server_saw", "complete", "server_close"]
+    found, wanted = analyzed(hello + answer + ask + rest).connections[columns], talk.analyze().connections[columns]
+    assert wanted["outcome"].tolist() == ["clean"]
+    pd.testing.assert_frame_equal(found, wanted)
+
+
+def test_what_answers_bytes_of_the_client_that_never_come_is_read_all_the_same():
+    talk = Talk().hello().open(1, "/")
+    for _ in range(50):
+        talk.say(True, data(1, masked(TEXT, b"more")), captured=False)
+        talk.server(data(1, frame(BINARY, bytes(10_000))))
+    found = row(talk)
+    assert found[["client_messages", "server_messages", "server_bytes"]].tolist() == [0, 50, 500_000]
+    assert found[["client_exact", "server_exact"]].tolist() == [False, True]
 
 
 def test_rst_stream_ends_one_stream_and_leaves_the_others():

@@ -13,7 +13,8 @@ import pytest
 GROUND = {"analyzer", "records", "heard", "limits", "problems"}
 STAGES = {"capture", "packets", "streams", "tls", "upgrade", "frames", "messages", "outcome", "diagnosis"}
 HELPERS_OF = {
-    "streams": {"assembler", "flow_table"},
+    "streams": {"flow_table", "reassembly"},
+    "reassembly": {"assembler"},
     "frames": {"chains"},
     "outcome": {"periods"},
     "upgrade": {"chains"},

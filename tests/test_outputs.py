@@ -327,7 +327,7 @@ class TestTable:
     def test_on_a_terminal_lines_fit_and_the_rest_is_said(self, width: int) -> None:
         frame = cells.flat(table("connections", fake_result.CONNECTIONS))
         stream = io.StringIO()
-        note = text_table.write_terminal(frame, stream, chosen=False, limited=False, width=width)
+        note = text_table.write_terminal(frame, stream, "connections", chosen=False, limited=False, width=width)
         assert all(len(line) <= width for line in stream.getvalue().splitlines())
         assert f"of {len(frame.columns)} columns" in note
         assert "\x1b[31m" not in stream.getvalue()
@@ -335,20 +335,20 @@ class TestTable:
     def test_chosen_columns_are_all_shown_and_nothing_is_cut(self) -> None:
         frame = column("reason", ["x" * 100], fake_result.TEXT)
         stream = io.StringIO()
-        assert text_table.write_terminal(frame, stream, chosen=True, limited=False, width=30) == ""
+        assert text_table.write_terminal(frame, stream, "connections", chosen=True, limited=False, width=30) == ""
         assert "".join(stream.getvalue().split()) == "reason" + "x" * 100
 
     def test_very_many_rows_are_shown_in_part_unless_asked_for(self) -> None:
         frame = column("n", list(range(text_table.TERMINAL_ROWS + 5)), "Int64")
         stream = io.StringIO()
-        note = text_table.write_terminal(frame, stream, chosen=False, limited=False, width=80)
+        note = text_table.write_terminal(frame, stream, "connections", chosen=False, limited=False, width=80)
         assert note.startswith("shown: 1 000 of 1 005 rows")
         assert len(stream.getvalue().splitlines()) == text_table.TERMINAL_ROWS + 1
 
     def test_markup_in_a_capture_is_only_text(self) -> None:
         stream = io.StringIO()
         frame = column("reason", ["[bold]x[/bold] :smile: [link=http://x]"], fake_result.TEXT)
-        text_table.write_terminal(frame, stream, chosen=True, limited=True, width=80)
+        text_table.write_terminal(frame, stream, "connections", chosen=True, limited=True, width=80)
         assert "[bold]x[/bold] :smile: [link=http://x]" in stream.getvalue()
 
 
@@ -392,7 +392,7 @@ class TestSummary:
         assert text.startswith("5 WebSocket connections in a.pcap\n")
         assert "1000 Normal Closure                           1          -" in text
         assert "no code (its receiver is told 1005)           -          1" in text
-        assert "told 1006, an end without Close: 1 client, 2 servers" in text
+        assert "1 client and 2 servers received no Close, which libraries report as 1006" in text
         assert "#1  10.0.0.1:40001 -> 10.0.0.9:80  /\\x1b[31mfeed" in text
         assert "RST by server, packets 21 to 60" in text
         assert "HTTP status 403" in text
@@ -401,9 +401,10 @@ class TestSummary:
 
     def test_more_than_a_few_of_a_kind_are_counted_with_the_command_that_lists_them(self) -> None:
         result = FakeResult(connections=table("connections", [DROPPED] * 10))
-        text = text_of(summary.lines(result, ["it's.pcap"]))
+        text = text_of(summary.lines(result, ["it's.pcap"], " --keylog keys.log"))
+        assert "wsclose extract 'it'\"'\"'s.pcap' 0 --keylog keys.log -o" in text
         assert text.count("  #") == summary.EXAMPLES
-        assert "and 7 more: wsclose connections 'it'\"'\"'s.pcap' --where 'outcome == \"dropped\"'" in text
+        assert "and 7 more: wsclose connections 'it'\"'\"'s.pcap' --keylog keys.log --where 'outcome == \"dropped\"'" in text
 
     def test_packets_are_told_with_their_file_where_there_are_several(self) -> None:
         rows = [DROPPED, DROPPED | {"last_file": "b.pcap"}]
@@ -455,7 +456,7 @@ class TestEnding:
         assert "The server answered after 1.00 ms: Close 1000 Normal Closure" in text
         assert "The server ended the TCP connection in order (FIN) first." in text
         assert "The server's application was told 1000 Normal Closure: the code of the client's Close." in text
-        assert text.endswith("Outcome: clean (both sides sent Close and the transport ended).")
+        assert text.endswith("Outcome: clean (both sides sent Close, the transport ended).")
 
     def test_an_empty_close_explains_1005_and_a_missing_answer_1006(self) -> None:
         text = self.told(UNANSWERED, 2)

@@ -10,8 +10,7 @@ from conftest import SAMPLES
 import analyzer
 from analyzer import tables
 from analyzer.outputs.cells import flat, moment
-from analyzer.outputs.csv import CsvWriter, text_of
-from analyzer.schema import TABLES
+from analyzer.outputs.csv import CsvWriter
 
 SAMPLE = str(SAMPLES / "browser-chromium-deflate.pcapng")
 EVERY_SAMPLE = sorted(map(str, SAMPLES.glob("*.pcap*")))
@@ -106,15 +105,13 @@ def test_hot_modules_are_compiled_with_their_types():
 @pytest.mark.parametrize("table", ["connections", "closes", "frames", "messages", "ledger"])
 def test_a_table_written_as_text_is_the_same_as_its_dataframe_written(inputs, table):
     result = analyzer.analyze(*inputs, tables=("connections", "closes", "frames", "messages", "ledger"))
-    names = [column.name for column in TABLES[table].columns_for(len(inputs))]
     direct, framed = io.StringIO(), io.StringIO()
     writer = CsvWriter(direct)
-    writer.begin(names)
-    for columns in result.cells(table, text_of):
-        writer.write_cells(columns)
+    rows, columns = result.stored(table)
+    assert sum(writer.pieces(rows, columns)) == len(rows)
     CsvWriter(framed).write(flat(getattr(result, table)))
     assert direct.getvalue() == framed.getvalue()
-    assert result.cells(table, text_of) is None
+    assert result.stored(table) is None
 
 
 def test_a_large_table_comes_in_pieces_in_order(monkeypatch):

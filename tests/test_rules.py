@@ -9,8 +9,9 @@ from by_hand import Talk
 
 from analyzer import limits
 from analyzer.records import MISSING, Close, Frame, Observer, Packet, Side, Violation
-from analyzer.rules import Rules, extensions, frames, handshake
+from analyzer.rules import extensions, frames, handshake
 from analyzer.rules.catalog import RULES, SEVERITIES
+from analyzer.rules.judging import Rules
 from analyzer.schema import TABLES
 from analyzer.upgrade.heads import FieldLines
 

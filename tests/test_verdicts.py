@@ -124,7 +124,7 @@ def test_1009_is_doubted_where_a_larger_message_was_taken_elsewhere() -> None:
         (4500, "unverifiable", "below"),
         (900, "supported", "4096"),
     ):
-        each.scene.neighbours = neighbours(PLAIN._replace(number=7, client_largest=size))
+        each.scene.neighbours = neighbours(PLAIN._replace(number=7, largest_client_message=size))
         assert is_(judge(each, sent, CLEAN_END), word, part)
 
 

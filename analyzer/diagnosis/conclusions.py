@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from typing import Any
 
 import numpy as np
@@ -15,6 +15,7 @@ from analyzer.diagnosis.facts import (
     CLIENT,
     DROPPED,
     ENCRYPTED,
+    FIELDS,
     HANDSHAKE,
     MIDSTREAM,
     NO_CLOSE,
@@ -24,26 +25,26 @@ from analyzer.diagnosis.facts import (
     Facts,
 )
 from analyzer.diagnosis.finding import Case, Cause, Expiry, Finding, Scene
-from analyzer.diagnosis.gathering import Gathered
+from analyzer.diagnosis.gathering import Gathered, Numbering
 from analyzer.diagnosis.neighbours import Neighbours
 from analyzer.diagnosis.timers import timers_of
 from analyzer.diagnosis.verdicts.judging import judge
 from analyzer.diagnosis.verdicts.verdict import Sent, Verdict
 from analyzer.diagnosis.vocabulary import OBSERVED
-from analyzer.records import NO_TIME
+from analyzer.records import MISSING, NO_TIME
 
 Numbers = Any  # numpy arrays of int64
 
-PIECE = 10_000
 REASON = Sent._fields.index("reason")
 PLAIN_END = Finding("clean close", OBSERVED, None, "")
 """Of a connection that ended as it should."""
-CLOSES = (
-    "initiator",
-    *("client_code", "client_reason", "client_packet", "client_file"),
-    *("server_code", "server_reason", "server_packet", "server_file"),
+FOUND = Finding._fields
+INITIATOR = FIELDS.index("initiator")
+CLOSES = tuple(
+    tuple(FIELDS.index(f"{side}_{what}") for what in ("code", "reason", "packet", "file"))
+    for side in ("server", "client")
 )
-"""What the evidence of a plain end is made of."""
+"""What the evidence of a plain end is made of: of the server, of the client."""
 
 OWN: tuple[Cause, ...] = (
     handshakes.refused,
@@ -71,18 +72,87 @@ REST: tuple[Cause, ...] = (
 )
 
 
+class Conclusions:
+    """The findings of all connections. numbers: FOUND of row after row, in the order in which they were gathered; most
+    stand for texts. The evidence of a plain end, -1 - row, is made when it is asked for."""
+
+    def __init__(self, gathered: Gathered, scene: Scene) -> None:
+        self.numbers: Numbers = np.empty(0, np.int64)
+        self._gathered = gathered.numbers
+        self._scene = scene
+        self._words = Numbering()
+        self._evidence: list[str] = []
+
+    def value_of(self, field: str) -> Callable[[int], Any] | None:
+        """What makes the value of a field's number; None where it is the number."""
+        if field == "nanoseconds":
+            return None
+        return self._evidence_of if field == "evidence" else list(self._words).__getitem__
+
+    def take(self, columns: dict[str, Numbers], plain: Numbers, findings: dict[int, Finding]) -> None:
+        """Keep the findings of all rows: those given, and those of plain ends."""
+        words, by_client = self._words, columns["initiator"] == CLIENT
+        code: Numbers = np.where(by_client, columns["client_code"], columns["server_code"])
+        left = np.where(by_client, words["client navigation"], words["going away"])
+        numbers = np.empty((len(plain), len(FOUND)), np.int64)
+        plainly: tuple[Numbers, ...] = (
+            np.where(code == 1001, left, words["clean close"]),
+            words[OBSERVED],
+            np.where(by_client, words["client"], words["server"]),
+            -1 - np.arange(len(plain)),
+            MISSING,
+            words[None],
+            words[None],
+        )
+        for place, values in enumerate(plainly):
+            numbers[:, place] = values
+        rest = np.flatnonzero(~plain).tolist()
+        for row in rest if len(findings) < len(rest) else ():
+            if row not in findings:
+                findings[row] = _nothing(self._scene, row)
+        if findings:
+            numbers[list(findings)] = [self._numbered(finding) for finding in findings.values()]
+        self.numbers = numbers.reshape(-1)
+
+    def _numbered(self, finding: Finding) -> tuple[int, ...]:
+        """A finding in numbers."""
+        words = self._words
+        self._evidence.append(finding.evidence)
+        return (
+            words[finding.cause],
+            words[finding.basis],
+            words[finding.agent],
+            len(self._evidence) - 1,
+            finding.nanoseconds,
+            words[finding.clock],
+            words[finding.device],
+        )
+
+    def _evidence_of(self, number: int) -> str:
+        """The evidence, by its number."""
+        if number >= 0:
+            return self._evidence[number]
+        at = (-1 - number) * len(FIELDS)
+        by_client = self._gathered[at + INITIATOR] == CLIENT
+        code, reason, packet, file = (self._gathered[at + place] for place in CLOSES[by_client])
+        where = f"{self._scene.files[file]}#{packet}" if len(self._scene.files) > 1 else f"packet {packet}"
+        what = f"Close {code}" if code else "an empty Close"
+        text = f' "{self._scene.texts[reason]}"' if self._scene.texts[reason] else ""
+        return f"the {'client' if by_client else 'server'} sent {what}{text} ({where}) and was answered"
+
+
 class Diagnosis:
     """What is concluded of all connections that were gathered. files: names, by index."""
 
     def __init__(self, gathered: Gathered, files: Sequence[str]) -> None:
-        width = len(Facts._fields)
-        table = np.frombuffer(gathered.numbers, np.int64)[: gathered.count * width].reshape(-1, width)
-        self._columns = {name: table[:, place] for place, name in enumerate(Facts._fields)}
+        table = np.frombuffer(gathered.numbers, np.int64).reshape(-1, len(FIELDS))[: gathered.count]
+        facts = table[:, : len(Facts._fields)]
+        self._columns = {name: facts[:, place] for place, name in enumerate(Facts._fields)}
         self._scene = Scene(
-            list(gathered.texts),
+            [text or "" for text in gathered.texts.values],
             [_service(key) for key in gathered.services],
             files,
-            lambda row: Facts(*table[row].tolist()),
+            lambda row: Facts(*facts[row].tolist()),
             gathered.details,
             Neighbours(self._columns, gathered.details),
         )
@@ -90,16 +160,11 @@ class Diagnosis:
         self._plain = _plain(self._columns, self._scene)
         self._found = _findings(self._columns, self._scene, self._plain)
 
-    def findings(self) -> Iterator[Finding]:
-        """The finding of every connection, in the order in which they were gathered."""
-        for start in range(0, self._gathered.count, PIECE):
-            piece = slice(start, start + PIECE)
-            values = [self._columns[name][piece].tolist() for name in CLOSES]
-            ordinary = self._plain[piece].tolist()
-            for row, (is_plain, *closes) in enumerate(zip(ordinary, *values, strict=True), start):
-                yield self._found.get(row) or (
-                    _ordinary(closes, self._scene) if is_plain else _nothing(self._scene, row)
-                )
+    def findings(self) -> Conclusions:
+        """The findings of all connections."""
+        conclusions = Conclusions(self._gathered, self._scene)
+        conclusions.take(self._columns, self._plain, self._found)
+        return conclusions
 
     def verdicts(self) -> Iterator[Verdict]:
         """The verdict on every Close, in the order in which they were gathered."""
@@ -233,16 +298,6 @@ def _nothing(scene: Scene, row: int) -> Finding:
     return _not_enough(Case(row, scene.facts(row), scene))
 
 
-def _ordinary(closes: Sequence[int], scene: Scene) -> Finding:
-    """The finding of a plain end. closes: the columns CLOSES of its row."""
-    by_client = closes[0] == CLIENT
-    _, code, reason, packet, file = closes[:5] if by_client else (closes[0], *closes[5:])
-    where = f"{scene.files[file]}#{packet}" if len(scene.files) > 1 else f"packet {packet}"
-    who = "client" if by_client else "server"
-    what = f"Close {code}" if code else "an empty Close"
-    text = f' "{scene.texts[reason]}"' if scene.texts[reason] else ""
-    cause = "clean close" if code != 1001 else "client navigation" if by_client else "going away"
-    return Finding(cause, OBSERVED, who, f"the {who} sent {what}{text} ({where}) and was answered")
 
 
 def _service(key: tuple[int, int, int, int]) -> str:

@@ -1,4 +1,5 @@
-"""The records of the diagnosis: what is known of every finished connection, and more of those that ended oddly.
+"""What is kept of every finished connection: numbers, for its row and for the diagnosis, and more of those that ended
+oddly.
 
 Numbers are MISSING (times NO_TIME) where there is none. Sides are NOBODY, CLIENT, SERVER, BOTH. A code is NO_CLOSE
 when that side sent no Close, 0 when its Close carried no code.
@@ -75,10 +76,31 @@ class Facts(NamedTuple):
     last_file: int
     key: int
     survived: int
-    client_largest: int
+    largest_client_message: int
 
 
 Place = tuple[str | None, str | None, str | None, bytes | None, bytes | None]
+
+
+COLUMNS = (
+    *("client_port", "server_port", "http_stream", "duration", "client_exact", "server_exact", "complete"),
+    *("client_frames", "server_frames", "client_bytes", "server_bytes", "client_wire_bytes", "server_wire_bytes"),
+    *("largest_server_message", "client_pings", "server_pings", "unanswered_pings"),
+    *("ping_rtt_median", "sent_client_code", "sent_server_code", "client_saw", "server_saw", "close_latency", "clean"),
+    *("retransmissions", "lost_bytes", "resyncs", "violations", "first_file"),
+    *("client_ping_period", "client_ping_jitter", "server_ping_period", "server_ping_jitter"),
+)
+"""Numbers that the table has beside the Facts, named as its columns; sent_client_code: MISSING without a code."""
+
+WORDS = (
+    *("transport", "http", "host", "path", "origin", "user_agent", "subprotocol", "extensions", "client_basis"),
+    *("forwarded_for", "offered_subprotocols", "offered_extensions", "sni", "alpn", "tls_version", "tls_alert"),
+    *("close_notify", "resync_confidence"),
+)
+"""Numbers of texts, by the names of the table's columns."""
+
+FIELDS = (*Facts._fields, *COLUMNS, *WORDS)
+"""What is kept of a connection, in order."""
 
 
 @dataclass(slots=True)

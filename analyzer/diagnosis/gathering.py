@@ -1,19 +1,37 @@
-"""Keeps what the diagnosis needs of every connection that ends: a row of numbers, details of those that ended oddly."""
+"""Keeps every connection that ends: a row of numbers for the table and the diagnosis, details of what ended oddly."""
 
 from __future__ import annotations
 
 from array import array
 from typing import TYPE_CHECKING, Any
 
-from analyzer.diagnosis.facts import CLEAN, NO_CLOSE, OPENINGS, OUTCOMES, SIDES, Details, Facts, Tail
+from analyzer.diagnosis.facts import (
+    CLEAN,
+    COLUMNS,
+    FIELDS,
+    NO_CLOSE,
+    OPENINGS,
+    OUTCOMES,
+    SIDES,
+    Details,
+    Facts,
+    Tail,
+)
 from analyzer.records import MISSING, NO_TIME, Close, Connection, Flow, Half, Side
 
 if TYPE_CHECKING:
     import cython
 
-FIRST_ROWS = 1024
+    from analyzer.outcome import Outcome
+
+ROWS_AT_ONCE = 1024  # that room is made for
 PRIVATE = 3000  # codes from here on mean what the application says (RFC 6455 7.4.2)
-WIDTH = len(Facts._fields)
+WIDTH = len(FIELDS)
+COLUMNS_AT = len(Facts._fields)
+WORDS_AT = COLUMNS_AT + len(COLUMNS)
+ROOM = array("q", bytes(8 * ROWS_AT_ONCE * WIDTH))
+TEXTS_COMPARED = 4096
+"""Texts that a new one is compared with: what differs in every connection is kept and not looked for."""
 
 
 class Numbering(dict[Any, int]):
@@ -24,46 +42,87 @@ class Numbering(dict[Any, int]):
         return number
 
 
+class Texts:
+    """Numbers texts, None among them; equal ones alike, unless many others came between. values: by number."""
+
+    def __init__(self) -> None:
+        self.values: list[str | None] = []
+        self.numbers: dict[str | None, int] = {}
+
+    def number(self, text: str | None) -> cython.Py_ssize_t:
+        """The number of a text."""
+        known: Any = self.numbers.get(text)
+        number: cython.Py_ssize_t
+        if known is not None:
+            number = known
+            return number
+        if len(self.numbers) >= TEXTS_COMPARED:
+            self.numbers.clear()
+        number = len(self.values)
+        self.values.append(text)
+        self.numbers[text] = number
+        return number
+
+
 class Gathered:
-    """All rows so far. rows: of numbers, one after the other; details: by row; closes: see verdicts.verdict.Sent."""
+    """All rows so far. numbers: facts.FIELDS of row after row; details: by row.
+
+    services, hosts: addresses by number; texts: reasons; words: every other text; closes: see verdicts.verdict.Sent.
+    """
 
     def __init__(self) -> None:
         self.count = 0
-        self.capacity = FIRST_ROWS
-        self.numbers = array("q", bytes(8 * FIRST_ROWS * WIDTH))
+        self.capacity = 0
+        self.numbers = array("q")
+        self.room: Any = self.numbers
         self.details: dict[int, Details] = {}
         self.services = Numbering()
         self.hosts = Numbering()
-        self.texts = Numbering()
+        self.texts = Texts()
+        self.words = Texts()
         self.closes = array("q")
 
-    def take(self, outcome: Any) -> None:
-        """Keep what is needed of a connection that is over (outcome.Outcome)."""
+    def take(self, outcome: Outcome) -> None:
+        """Keep what is needed of a connection that is over."""
+        connection: Connection = outcome.connection
+        at: cython.Py_ssize_t = self.count * WIDTH
+        numbers: cython.longlong[::1]
+        if self.count == self.capacity:
+            self.room = None  # else the array could not grow
+            self.numbers.extend(ROOM)
+            self.room = self.numbers
+            self.capacity += ROWS_AT_ONCE
+        numbers = self.room
+        self._facts(outcome, at)
+        self._columns(outcome, at + COLUMNS_AT)
+        self._words(outcome, at + WORDS_AT)
+        client: Close | None = outcome.client_first_close
+        server: Close | None = outcome.server_first_close
+        odd: cython.bint = numbers[at + 5] != CLEAN
+        if odd or _says_more(client) or _says_more(server):
+            self.details[self.count] = details(connection, client, server, odd)
+        self.count += 1
+
+    def _facts(self, outcome: Outcome, at: cython.Py_ssize_t) -> None:
+        """The fields of facts.Facts, in order."""
         connection: Connection = outcome.connection
         flow: Flow = connection.flow
         client: Close | None = outcome.client_first_close
         server: Close | None = outcome.server_first_close
-        word: cython.int = OUTCOMES[outcome.outcome]
-        numbers: cython.longlong[::1]
-        at: cython.Py_ssize_t
-        if self.count == self.capacity:
-            self.numbers.frombytes(bytes(8 * self.capacity * WIDTH))
-            self.capacity *= 2
-        numbers = self.numbers
-        at = self.count * WIDTH
+        numbers: cython.longlong[::1] = self.room
         numbers[at] = connection.number
         numbers[at + 1] = self.services[flow.version, outcome.server_high, outcome.server_low, outcome.server_port]
         numbers[at + 2] = self.hosts[flow.version, outcome.client_high, outcome.client_low]
         numbers[at + 3] = self.hosts[flow.version, outcome.server_high, outcome.server_low]
         numbers[at + 4] = OPENINGS[connection.opening]
-        numbers[at + 5] = word
+        numbers[at + 5] = OUTCOMES[outcome.outcome]  # type: ignore[index]  # a conclusion has a word
         numbers[at + 6] = connection.end_how if outcome.ended else 0
         numbers[at + 7] = SIDES[outcome.transport_end_by]
         numbers[at + 8] = SIDES[outcome.close_initiator]
         numbers[at + 9] = code_of(client)
         numbers[at + 10] = code_of(server)
-        numbers[at + 11] = self.texts[outcome.client_reason or ""]
-        numbers[at + 12] = self.texts[outcome.server_reason or ""]
+        numbers[at + 11] = self.texts.number(outcome.client_reason)
+        numbers[at + 12] = self.texts.number(outcome.server_reason)
         numbers[at + 13] = MISSING if client is None else client.packet
         numbers[at + 14] = MISSING if server is None else server.packet
         numbers[at + 15] = 0 if client is None else client.file
@@ -89,9 +148,70 @@ class Gathered:
         numbers[at + 35] = MISSING if connection.key is None else hash(connection.key)
         numbers[at + 36] = max(flow.survived, flow.silence)
         numbers[at + 37] = connection.client.largest
-        if word != CLEAN or _says_more(client) or _says_more(server):
-            self.details[self.count] = details(connection, client, server, word != CLEAN)
-        self.count += 1
+
+    def _columns(self, outcome: Outcome, at: cython.Py_ssize_t) -> None:
+        """The fields of facts.COLUMNS, in order."""
+        connection: Connection = outcome.connection
+        client: Side = outcome.client
+        server: Side = outcome.server
+        numbers: cython.longlong[::1] = self.room
+        numbers[at] = outcome.client_port
+        numbers[at + 1] = outcome.server_port
+        numbers[at + 2] = connection.http_stream
+        numbers[at + 3] = outcome.duration
+        numbers[at + 4] = outcome.client_exact
+        numbers[at + 5] = outcome.server_exact
+        numbers[at + 6] = outcome.complete
+        numbers[at + 7] = client.frames
+        numbers[at + 8] = server.frames
+        numbers[at + 9] = client.bytes
+        numbers[at + 10] = server.bytes
+        numbers[at + 11] = client.wire_bytes
+        numbers[at + 12] = server.wire_bytes
+        numbers[at + 13] = server.largest
+        numbers[at + 14] = client.pings
+        numbers[at + 15] = server.pings
+        numbers[at + 16] = outcome.unanswered_pings
+        numbers[at + 17] = outcome.ping_rtt_median
+        numbers[at + 18] = outcome.client_code
+        numbers[at + 19] = outcome.server_code
+        numbers[at + 20] = outcome.client_saw
+        numbers[at + 21] = outcome.server_saw
+        numbers[at + 22] = outcome.close_latency
+        numbers[at + 23] = outcome.clean
+        numbers[at + 24] = outcome.retransmissions
+        numbers[at + 25] = outcome.lost_bytes
+        numbers[at + 26] = outcome.resyncs
+        numbers[at + 27] = connection.violations
+        numbers[at + 28] = outcome.flow.first_file
+        numbers[at + 29] = outcome.client_ping_period
+        numbers[at + 30] = outcome.client_ping_jitter
+        numbers[at + 31] = outcome.server_ping_period
+        numbers[at + 32] = outcome.server_ping_jitter
+
+    def _words(self, outcome: Outcome, at: cython.Py_ssize_t) -> None:
+        """The fields of facts.WORDS, in order."""
+        connection: Connection = outcome.connection
+        words: Texts = self.words
+        numbers: cython.longlong[::1] = self.room
+        numbers[at] = words.number(outcome.transport)
+        numbers[at + 1] = words.number(connection.http)
+        numbers[at + 2] = words.number(connection.host)
+        numbers[at + 3] = words.number(connection.path)
+        numbers[at + 4] = words.number(connection.origin)
+        numbers[at + 5] = words.number(connection.user_agent)
+        numbers[at + 6] = words.number(connection.subprotocol)
+        numbers[at + 7] = words.number(connection.extensions)
+        numbers[at + 8] = words.number(connection.client_basis)
+        numbers[at + 9] = words.number(connection.forwarded_for)
+        numbers[at + 10] = words.number(connection.offered_subprotocols)
+        numbers[at + 11] = words.number(connection.offered_extensions)
+        numbers[at + 12] = words.number(outcome.sni)
+        numbers[at + 13] = words.number(outcome.alpn)
+        numbers[at + 14] = words.number(outcome.tls_version)
+        numbers[at + 15] = words.number(outcome.tls_alert)
+        numbers[at + 16] = words.number(outcome.close_notify)
+        numbers[at + 17] = words.number(outcome.resync_confidence)
 
     def close(self, close: Close) -> None:
         """Keep what a verdict on a Close needs."""
@@ -102,7 +222,7 @@ class Gathered:
                 SIDES["client" if sender.is_client else "server"],
                 len(sender.closes or ()),
                 code_of(close),
-                self.texts[close.reason.decode("utf-8", "backslashreplace")],
+                self.texts.number(close.reason.decode("utf-8", "backslashreplace")),
                 close.time,
                 close.packet,
                 close.file,

@@ -62,7 +62,7 @@ class Service:
     @cached_property
     def _taken(self) -> list[tuple[int, int, int]]:
         """The two largest messages that the server took: size, number of the connection, row."""
-        sizes = self._column("client_largest")
+        sizes = self._column("largest_client_message")
         taken = np.flatnonzero((sizes >= 0) & (self._column("server_code") != TOO_BIG))
         best = taken[np.argsort(sizes[taken], kind="stable")[::-1][:2]]
         columns = sizes[best], self._column("number")[best], self._rows[best]

@@ -18,8 +18,9 @@ def everything() -> Iterator[Line]:
         yield [(f"  {int(code):>5}{mark} {code.name:<28}", ""), (code.meaning, "dim")]
     yield []
     yield [("Catalogs of applications", "bold"), ("  (wsclose codes CODE shows what each makes of a code)", "dim")]
+    width = max(len(visible(catalog.name)) for catalog in catalogs())
     for catalog in catalogs():
-        yield [(f"  {visible(catalog.name):<28}", ""), (f"{len(catalog.codes)} codes, {catalog.source}", "dim")]
+        yield [(f"  {visible(catalog.name):<{width}}", ""), (f"  {len(catalog.codes)} codes, {catalog.source}", "dim")]
 
 
 def one(number: int) -> Iterator[Line]:

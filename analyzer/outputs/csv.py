@@ -3,18 +3,24 @@
 from __future__ import annotations
 
 import base64
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from typing import TYPE_CHECKING, Any, TextIO
 
 from analyzer.outputs.cells import Style, moment, pieces, rendered, seconds
 from analyzer.outputs.escaping import spreadsheet
-from analyzer.schema import BOOLEAN, BYTES, DURATION, NUMBERS, TIME, UNSIGNED, Column
+from analyzer.outputs.lines import Field, Lines
+from analyzer.schema import BOOLEAN, BYTES, DURATION, INTEGER, TIME, UNSIGNED, Column
 
 if TYPE_CHECKING:
     import pandas as pd
 
+    from analyzer.tables import Stored
+
 STYLE = Style(text=spreadsheet)
-MISSING = -(1 << 63)  # records.MISSING and NO_TIME
+ROWS_AT_ONCE = 1000
+"""Rows written together: few enough to stay in the processor's cache."""
+TEXT, NUMBER = 0, 1  # analyzer.outputs.lines
+KINDS = {INTEGER: NUMBER, UNSIGNED: 2, BOOLEAN: 3, TIME: 4, DURATION: 5}
 
 
 class CsvWriter:
@@ -26,41 +32,50 @@ class CsvWriter:
 
     def write(self, frame: pd.DataFrame) -> None:
         """Append the rows; the first table, empty or not, brings the header."""
-        self.begin(map(str, frame.columns))
+        self._begin(map(str, frame.columns))
         for piece in pieces(frame):
-            self.write_cells([rendered(piece[name], STYLE) for name in piece.columns])
+            columns = [rendered(piece[name], STYLE) for name in piece.columns]
+            self._stream.write("\n".join(map(",".join, zip(*columns, strict=True))) + "\n")
 
-    def begin(self, names: Iterable[str]) -> None:
+    def pieces(self, rows: Sequence[int], columns: Sequence[Stored]) -> Iterator[int]:
+        """Append rows as they are kept, some at a time; how many each time. The same text as from a DataFrame."""
+        self._begin(stored.column.name for stored in columns)
+        fields, lines = [_field(stored) for stored in columns], Lines()
+        for start in range(0, len(rows), ROWS_AT_ONCE):
+            chosen = rows[start : start + ROWS_AT_ONCE]
+            self._stream.write(lines.of(fields, chosen))
+            yield len(chosen)
+
+    def _begin(self, names: Iterable[str]) -> None:
         """Write the header, unless it is there."""
         if not self._begun:
             self._begun = True
             self._stream.write(",".join(map(spreadsheet, names)) + "\n")
 
-    def write_cells(self, columns: Sequence[Sequence[str]]) -> None:
-        """Append at least one row, given as text by column."""
-        self._stream.write("\n".join(map(",".join, zip(*columns, strict=True))) + "\n")
-
     def close(self) -> None:
         """Nothing follows the last row."""
 
 
-def text_of(column: Column) -> Callable[[Any], str]:
-    """What writes the values of a column as a table keeps them; the same text as from a DataFrame."""
-    dtype = column.dtype
-    if dtype == BOOLEAN and column.is_plain_number:
-        return lambda value: "" if value < 0 else "true" if value else "false"
-    if dtype == BOOLEAN:
-        return _or_empty(lambda value: "true" if value else "false")
-    if dtype == UNSIGNED:
-        return lambda value: str(value % (1 << 64))
-    if dtype in NUMBERS:
-        return _or_empty({TIME: moment, DURATION: seconds}.get(dtype, str))
-    return _or_empty(_bytes if dtype == BYTES else spreadsheet)
+def _field(stored: Stored) -> Field:
+    """What writes a column."""
+    value = stored.value
+    if value is None:
+        return Field(KINDS[stored.column.dtype], stored.numbers, stored.offset, stored.width)
+    write = _text_of(stored.column)
+
+    def make(number: int) -> bytes:
+        found = value(number)
+        return b"" if found is None else write(found).encode()
+
+    return Field(TEXT, stored.numbers, stored.offset, stored.width, make)
 
 
-def _or_empty(write: Callable[[Any], str]) -> Callable[[Any], str]:
-    """The same, and nothing for a missing value."""
-    return lambda value: "" if value is None or value == MISSING else write(value)
+def _text_of(column: Column) -> Callable[[Any], str]:
+    """What writes the values of a column that are not kept as numbers."""
+    if column.dtype == BOOLEAN:
+        return lambda value: "true" if value else "false"
+    writers: dict[str, Callable[[Any], str]] = {BYTES: _bytes, INTEGER: str, TIME: moment, DURATION: seconds}
+    return writers.get(column.dtype, spreadsheet)
 
 
 def _bytes(value: bytes) -> str:

@@ -35,6 +35,8 @@ def spreadsheet(text: str) -> str:
 
     An empty text is `""`, so that it differs from a missing value.
     """
+    if text.isascii() and text.isprintable() and '"' not in text and "," not in text and text[:1].isalnum():
+        return text  # most are, and searching takes longer
     shown = visible(text)
     if text.startswith(_FORMULA) and len(text) > 1:
         shown = "'" + shown

@@ -19,7 +19,7 @@ EXAMPLES = 3
 
 CODES = 12
 PROBLEMS = 8
-BAR = 24
+BAR = 10
 
 _PROTOCOLS = {
     "tls": "TLS: a WebSocket inside (wss) can't be seen without keys (--keylog); or capture behind the TLS terminator",
@@ -30,8 +30,8 @@ _PROTOCOLS = {
 }
 
 
-def lines(result: Any, inputs: Sequence[str]) -> list[Line]:
-    """The whole summary."""
+def lines(result: Any, inputs: Sequence[str], again: str = "") -> list[Line]:
+    """The whole summary. again: the options that commands it suggests must repeat."""
     connections = result.connections
     if connections.empty:
         return [*absence(result, inputs), *_damage(result, connections)]
@@ -41,9 +41,9 @@ def lines(result: Any, inputs: Sequence[str]) -> list[Line]:
         *untrue.lines(result.closes, connections),
         *_endings(connections),
         *_codes(connections),
-        *_attention(connections, inputs),
+        *_attention(connections, inputs, again),
         *_damage(result, connections),
-        *_next(connections, inputs),
+        *_next(connections, inputs, again),
     ]
 
 
@@ -85,7 +85,7 @@ def _endings(connections: pd.DataFrame) -> Iterator[Line]:
             bar = "\u2588" * max(1, round(BAR * number / total))
             yield [
                 (f"  {outcome:<17}", words.COLOURS[outcome]),
-                (f"{words.count(number):>8}  ", ""),
+                (f"{words.count(number):>7}  ", ""),
                 (f"{bar:<{BAR}}  ", words.COLOURS[outcome]),
                 (meaning, "dim"),
             ]
@@ -115,14 +115,14 @@ def _codes(connections: pd.DataFrame) -> Iterator[Line]:
     if any(told.values()):
         if not counts:
             yield []
-        sides = ", ".join(words.counted(number, side) for side, number in told.items())
-        yield [(f"  told 1006, an end without Close: {sides}", "")]
+        sides = " and ".join(words.counted(number, side) for side, number in told.items() if number)
+        yield [(f"  {sides} received no Close, which libraries report as 1006", "")]
 
 
 _SIDES = ("client", "server")
 
 
-def _attention(connections: pd.DataFrame, inputs: Sequence[str]) -> Iterator[Line]:
+def _attention(connections: pd.DataFrame, inputs: Sequence[str], again: str) -> Iterator[Line]:
     for outcome in ATTENTION:
         rows = connections[connections["outcome"] == outcome]
         if rows.empty:
@@ -133,7 +133,7 @@ def _attention(connections: pd.DataFrame, inputs: Sequence[str]) -> Iterator[Lin
             yield from _example(number, row)
         if len(rows) > EXAMPLES:
             condition = shlex.quote(f'outcome == "{outcome}"')
-            command = f"wsclose connections {_shell(inputs)} --where {condition}"
+            command = f"wsclose connections {_shell(inputs)}{again} --where {condition}"
             yield [(f"  and {words.count(len(rows) - EXAMPLES)} more: ", "dim"), (command, "cyan")]
 
 
@@ -150,7 +150,9 @@ def _example(number: Any, row: pd.Series[Any]) -> Iterator[Line]:
             facts.append(f"{side} sent {'an empty Close' if words.is_missing(sent) else words.code(sent)}")
     if not words.is_missing(row["transport_end"]):
         by = "" if words.is_missing(row["transport_end_by"]) else f" by {row['transport_end_by']}"
-        facts.append(f"{str(row['transport_end']).upper()}{by}")
+        facts.append(f"{words.TRANSPORT_ENDS.get(str(row['transport_end']), row['transport_end'])}{by}")
+    if "cause" in row.index and not words.is_missing(row["cause"]) and row["cause"] != row["outcome"]:
+        facts.append(str(row["cause"]))
     facts.append(_packets(row))
     yield [(f"      {', '.join(fact for fact in facts if fact)}", "dim")]
 
@@ -185,7 +187,7 @@ def problem_text(problem: Any) -> str:
     return visible(f"{problem.file}: {problem.what}{where}")
 
 
-def _next(connections: pd.DataFrame, inputs: Sequence[str]) -> Iterator[Line]:
+def _next(connections: pd.DataFrame, inputs: Sequence[str], again: str) -> Iterator[Line]:
     if "-" in inputs:  # what came through a pipe is gone
         return
     worst = next((outcome for outcome in ATTENTION if (connections["outcome"] == outcome).any()), None)
@@ -194,9 +196,9 @@ def _next(connections: pd.DataFrame, inputs: Sequence[str]) -> Iterator[Line]:
     yield []
     yield [("Next", "bold")]
     commands = {
-        f"wsclose show {files} {number}": "the story of one connection",
-        f"wsclose connections {files} -o connections.csv": "every column",
-        f"wsclose extract {files} {number} -o part.pcapng": "its packets, for Wireshark",
+        f"wsclose show {files} {number}{again}": "the story of one connection",
+        f"wsclose connections {files}{again} -o connections.csv": "every column",
+        f"wsclose extract {files} {number}{again} -o part.pcapng": "its packets, for Wireshark",
     }
     width = max(map(len, commands))
     for command, what in commands.items():

@@ -23,11 +23,13 @@ WIDEST = 44
 NARROWEST = 20
 """Characters that must be left for a text column to be wrapped into them as the last one."""
 
-FIRST_ON_TERMINAL = (
-    "connection client_ip client_port outcome client_code server_code client_saw server_saw duration path "
-    "close_initiator transport_end transport_end_by server_ip server_port start host http_status"
-).split()
-"""Columns of `connections` in order of use to a person; a terminal shows as many as fit."""
+FIRST_ON_TERMINAL = {
+    "connections": "connection outcome cause client_code server_code cause_timer duration client_ip client_port "
+    "server_ip server_port path close_initiator transport_end transport_end_by client_saw server_saw start evidence",
+    "closes": "connection packet sender code name reason verdict evidence",
+    "violations": "connection packet sender rule found expected severity",
+}
+"""Columns in order of use to a person; a terminal shows as many as fit, of other tables in their order."""
 
 
 def write_plain(frame: pd.DataFrame, stream: TextIO) -> None:
@@ -46,10 +48,12 @@ def write_plain(frame: pd.DataFrame, stream: TextIO) -> None:
         stream.write("  ".join(row).rstrip() + "\n")
 
 
-def write_terminal(frame: pd.DataFrame, stream: TextIO, chosen: bool, limited: bool, width: int | None = None) -> str:
+def write_terminal(
+    frame: pd.DataFrame, stream: TextIO, table: str, chosen: bool, limited: bool, width: int | None = None
+) -> str:
     """A table that fits the terminal; the returned note says what it leaves out, empty if nothing.
 
-    chosen: the person named the columns, so all are shown. limited: the person said how many rows.
+    table: its name. chosen: the person named the columns, so all are shown. limited: the person said how many rows.
     """
     from rich.console import Console
     from rich.table import Table
@@ -58,13 +62,13 @@ def write_terminal(frame: pd.DataFrame, stream: TextIO, chosen: bool, limited: b
     total = len(frame)
     frame = frame if limited else frame.iloc[:TERMINAL_ROWS]
     width = width or shutil.get_terminal_size().columns
-    names, columns = _fitting(frame, chosen, width)
-    table = Table(box=None, pad_edge=False, padding=(0, 2, 0, 0), header_style="bold")
+    names, columns = _fitting(frame, "" if chosen else FIRST_ON_TERMINAL.get(table, ""), chosen, width)
+    grid = Table(box=None, pad_edge=False, padding=(0, 2, 0, 0), header_style="bold")
     for name in names:
-        table.add_column(Text(name), justify="right" if is_number(frame[name]) else "left", overflow="fold")
+        grid.add_column(Text(name), justify="right" if is_number(frame[name]) else "left", overflow="fold")
     for row in zip(*columns, strict=True):
-        table.add_row(*(_cell(name, text) for name, text in zip(names, row, strict=True)))
-    Console(file=stream, width=width, highlight=False).print(table)
+        grid.add_row(*(_cell(name, text) for name, text in zip(names, row, strict=True)))
+    Console(file=stream, width=width, highlight=False).print(grid)
     left_out = []
     if len(frame) < total:
         left_out.append(f"{words.count(len(frame))} of {words.count(total)} rows (--limit N)")
@@ -73,14 +77,12 @@ def write_terminal(frame: pd.DataFrame, stream: TextIO, chosen: bool, limited: b
     return f"shown: {', '.join(left_out)}; -o out.csv writes all" if left_out else ""
 
 
-def _fitting(frame: pd.DataFrame, chosen: bool, width: int) -> tuple[list[str], list[list[str]]]:
+def _fitting(frame: pd.DataFrame, first: str, chosen: bool, width: int) -> tuple[list[str], list[list[str]]]:
     """The columns to show, with their cells: all that were chosen, else the first ones that fit."""
     from rich.cells import cell_len
 
-    names = [str(name) for name in frame.columns]
-    if not chosen and "outcome" in names:
-        names = [name for name in FIRST_ON_TERMINAL if name in names]
-        names += [name for name in map(str, frame.columns) if name not in names]
+    names = [name for name in first.split() if name in frame.columns]
+    names += [str(name) for name in frame.columns if name not in names]
     shown: list[str] = []
     columns: list[list[str]] = []
     used = 0

@@ -13,15 +13,26 @@ from analyzer.outputs.escaping import visible
 Line = list[tuple[str, str]]
 """A line of text in pieces (text, style); the styles are rich's, and gone in a pipe."""
 
+HANGING = 2
+"""Columns by which what does not fit a line of a terminal is set in below its beginning."""
+NARROW = 30
+
 OUTCOMES = {
-    "clean": "both sides sent Close and the transport ended",
-    "unanswered-close": "one side sent Close, the other never answered",
-    "dropped": "the transport ended and no side had sent Close",
+    "clean": "both sides sent Close, the transport ended",
+    "unanswered-close": "one side sent Close, the other did not",
+    "dropped": "the transport ended without any Close",
     "refused": "the server refused the upgrade",
     "no-answer": "the upgrade request got no answer",
-    "closing": "Close was sent, the transport had not ended with the capture",
+    "closing": "a Close was the last that was captured",
     "open": "still open when the capture ended",
-    "unknown": "bytes that would tell are missing from the capture",
+    "unknown": "bytes that would tell were not captured",
+}
+TRANSPORT_ENDS = {
+    "fin": "FIN",
+    "rst": "RST",
+    "stream-end": "END_STREAM",
+    "stream-reset": "RST_STREAM",
+    "goaway": "GOAWAY",
 }
 COLOURS = {
     "clean": "green",
@@ -99,12 +110,12 @@ def code(number: Any) -> str:
 
 def files(inputs: Iterable[object]) -> str:
     """The inputs as they are named in a sentence: the first few by name."""
-    names = [visible(str(name)) for name in inputs]
+    names = ["standard input" if name == "-" else visible(str(name)) for name in inputs]
     return ", ".join(names) if len(names) <= 3 else f"{', '.join(names[:2])} and {len(names) - 2} more files"
 
 
 def show(lines: Iterable[Line], stream: TextIO | None = None) -> None:
-    """Print the lines: in colour and wrapped at words on a terminal, plain and uncut elsewhere."""
+    """Print the lines: in colour and wrapped at words, below their beginning, on a terminal; plain and uncut elsewhere."""
     stream = stream or sys.stdout
     if not stream.isatty():
         for line in lines:
@@ -115,4 +126,9 @@ def show(lines: Iterable[Line], stream: TextIO | None = None) -> None:
 
     console = Console(file=stream, highlight=False)
     for line in lines:
-        console.print(Text.assemble(*line), soft_wrap=False)
+        text = Text.assemble(*line)
+        inset = len(text.plain) - len(text.plain.lstrip())
+        first, *rest = text[inset:].wrap(console, max(console.width - inset - HANGING, NARROW)) or [Text()]
+        console.print(Text(" " * inset) + first, soft_wrap=True)
+        for piece in rest:
+            console.print(Text(" " * (inset + HANGING)) + piece, soft_wrap=True)

@@ -8,7 +8,7 @@ import secrets
 import signal
 import stat
 import threading
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import IO, Any, BinaryIO, Protocol, TextIO, cast
 
@@ -69,8 +69,8 @@ class Rows(Protocol):
     def write(self, frame: Any) -> None:
         """Append whole rows."""
 
-    def write_cells(self, names: Sequence[str], pieces: Iterable[Sequence[Sequence[str]]]) -> None:
-        """Append whole rows of CSV, each piece given as text by column."""
+    def write_stored(self, rows: Sequence[int], columns: Sequence[Any]) -> None:
+        """Append rows of CSV, given as they are kept (tables.Rows.stored)."""
 
     def commit(self) -> None:
         """All rows are written."""
@@ -99,12 +99,12 @@ class StreamRows:
             self._stream.flush()
             self.rows += len(frame)
 
-    def write_cells(self, names: Sequence[str], pieces: Iterable[Sequence[Sequence[str]]]) -> None:
-        """Append whole rows of CSV, each piece given as text by column."""
+    def write_stored(self, rows: Sequence[int], columns: Sequence[Any]) -> None:
+        """Append rows of CSV, given as they are kept (tables.Rows.stored)."""
         self._begun = True
-        for rows in _write_cells(self._writer, names, pieces):
+        for count in _write_stored(self._writer, rows, columns):
             self._stream.flush()
-            self.rows += rows
+            self.rows += count
 
     def commit(self) -> None:
         """All rows are written."""
@@ -194,10 +194,10 @@ class TableFile:
             self._writer.write(frame)
             self.rows += len(frame)
 
-    def write_cells(self, names: Sequence[str], pieces: Iterable[Sequence[Sequence[str]]]) -> None:
-        """Append whole rows of CSV, each piece given as text by column."""
-        for rows in _write_cells(self._writer, names, pieces):
-            self.rows += rows
+    def write_stored(self, rows: Sequence[int], columns: Sequence[Any]) -> None:
+        """Append rows of CSV, given as they are kept (tables.Rows.stored)."""
+        for count in _write_stored(self._writer, rows, columns):
+            self.rows += count
 
     def commit(self) -> None:
         """All rows are written: the file appears."""
@@ -225,13 +225,15 @@ class TableFile:
             layer.close()
 
 
-def _write_cells(writer: Any, names: Sequence[str], pieces: Iterable[Sequence[Sequence[str]]]) -> Iterator[int]:
-    """Have a CSV writer write the pieces; how many rows each had, once it is written."""
-    writer.begin(names)
-    for columns in pieces:
+def _write_stored(writer: Any, rows: Sequence[int], columns: Sequence[Any]) -> Iterator[int]:
+    """Have a CSV writer write the rows, some at a time; how many there were each time, once they are written."""
+    pieces = writer.pieces(rows, columns)
+    while True:
         with whole_rows():
-            writer.write_cells(columns)
-            yield len(columns[0])
+            count = next(pieces, None)
+        if count is None:
+            return
+        yield count
 
 
 @contextlib.contextmanager

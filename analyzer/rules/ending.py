@@ -20,17 +20,6 @@ def first_close(side: Side) -> Close | None:
     return side.closes[0] if side.closes else None
 
 
-def is_usual(client: Side, server: Side) -> bool:
-    """Both Closes and TCP closed soon, or no Close, and every Ping answered: nothing to judge."""
-    if client.outstanding_pings or server.outstanding_pings:
-        return False
-    if not client.closes or not server.closes:
-        return not client.closes and not server.closes
-    one, other = client.closes[0], server.closes[0]
-    finished = server.half.fin_time - SERVER_CLOSE_DUE
-    return bool(server.half.finished and finished < min(one.time, other.time))
-
-
 def all_seen(side: Side) -> bool:
     """Nothing of this side's frames is missing."""
     half = side.half

@@ -28,6 +28,11 @@ def accept_of(key: str) -> str:
     return binascii.b2a_base64(hashlib.sha1(key.encode() + GUID).digest(), newline=False).decode()
 
 
+def is_key(key: str) -> bool:
+    """Whether it is as a Sec-WebSocket-Key must be."""
+    return KEY.fullmatch(key) is not None
+
+
 def request_line(line: bytes, host: str | None) -> Iterator[Finding]:
     """H1."""
     words = line.split()

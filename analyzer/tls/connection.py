@@ -62,9 +62,9 @@ class Layer:
         self._agreed: Hello | None = None
         self._early = False
         self._early_accepted: bool | None = None
-        self._held = 0
+        self._held = self._held_pieces = 0
         self._tries = limits.TLS_TRIES
-        self.low, self.high = Direction(self, packet, low), Direction(self, packet, high)
+        self.low, self.high = Direction(self, packet, low, flow.low), Direction(self, packet, high, flow.high)
         self.low.peer, self.high.peer = self.high, self.low
 
     def account(self, kind: str, size: int) -> None:
@@ -221,9 +221,14 @@ class Layer:
             self.blind = True
             self._resume()
 
-    def hold(self, size: int) -> None:
-        """Something is held that costs `size` bytes."""
+    def hold(self, size: int) -> int:
+        """Something is held that costs `size` bytes: the order of it among all that is."""
         self._held += size
+        self._held_pieces += 1
+        return self._held_pieces
+
+    def check_held(self) -> None:
+        """Nothing waits any longer where too much does."""
         if self._held > limits.TLS_HELD:
             self._stop_waiting()
 
@@ -252,9 +257,15 @@ class Layer:
         self._resume()
 
     def _resume(self) -> None:
-        for direction in (self.low, self.high):
-            if direction.held is not None and not self.waits(direction, APPLICATION_DATA):
-                direction.release()
+        """Read what need not wait any longer, both directions in the order in which it came."""
+        ready = [each for each in (self.low, self.high) if each.held is not None]
+        ready = [each for each in ready if not self.waits(each, APPLICATION_DATA)]
+        pieces = [(piece, each) for each in ready for piece in each.release()]
+        for piece, direction in sorted(pieces, key=lambda entry: entry[0][0]):
+            direction.read_held(piece)
+        for direction in ready:
+            if direction.held is None and direction.ended >= 0 and direction.carrier.reader is direction:
+                direction.finish()
 
     # trial decryption
 

@@ -10,7 +10,7 @@ import re
 from typing import TYPE_CHECKING, Any
 
 from analyzer import limits
-from analyzer.records import Packet, Reader, Source
+from analyzer.records import Half, Moment, Packet, Reader, Source
 from analyzer.tls import hellos
 from analyzer.tls.ciphers import Opened, Opener, Tls13
 from analyzer.tls.keys import next_secret
@@ -30,7 +30,7 @@ HELLOS, KEYS_AWAITED, GUESSING, READY = range(4)  # states of the layer
 EVERYTHING = 1 << 62
 HELD_ENTRY = 200  # what keeping one piece costs beside its bytes
 
-Held = tuple[bytes, int, int, int, int, int, bool]  # bytes, time, packet, file, offset, gap, cut
+Held = tuple[int, bytes, int, Moment, int, bool]  # order in both directions, bytes, offset, moment, gap, cut
 
 
 class Direction(Reader):
@@ -44,10 +44,11 @@ class Direction(Reader):
     held: what waits for keys or for the other direction's hello.
     """
 
-    def __init__(self, layer: Layer, packet: Packet, carrier: Source) -> None:
+    def __init__(self, layer: Layer, packet: Packet, carrier: Source, half: Half) -> None:
         self.layer = layer
         self.packet = packet
         self.carrier = carrier
+        self.half = half
         self.source = Plaintext(carrier)
         self.peer: Direction = None  # type: ignore[assignment]  # set by the layer
         self.opener: Opener | None = None
@@ -89,7 +90,7 @@ class Direction(Reader):
         self.ended = how
         if self.held is not None:
             self.layer.last_call()
-        if self.held is None:
+        else:
             self.finish()
         self._account()
 
@@ -106,7 +107,7 @@ class Direction(Reader):
 
     def let_go(self) -> None:
         """Nothing of this direction is wanted any more."""
-        left = len(self.pending) + sum(len(entry[0]) for entry in self.held or ())
+        left = len(self.pending) + sum(len(entry[1]) for entry in self.held or ())
         self.undecrypted += left
         self.framing -= left
         self.pending.clear()
@@ -134,38 +135,38 @@ class Direction(Reader):
     # what waits
 
     def _hold(self, chunk: bytes, offset: int) -> None:
-        packet = self.packet
         assert self.held is not None
-        self.held.append((chunk, packet.time, packet.number, packet.file, offset, 0, False))
-        self.layer.hold(len(chunk) + HELD_ENTRY)
+        order = self.layer.hold(len(chunk) + HELD_ENTRY)
+        self.held.append((order, chunk, offset, Moment(self.packet, self.half), 0, False))
+        self.layer.check_held()
 
     def _hold_gap(self, size: int, cut: bool) -> None:
         assert self.held is not None
-        self.held.append((b"", 0, 0, 0, 0, size, cut))
-        self.layer.hold(HELD_ENTRY)
+        order = self.layer.hold(HELD_ENTRY)
+        self.held.append((order, b"", 0, Moment(self.packet, self.half), size, cut))
+        self.layer.check_held()
 
-    def release(self) -> None:
-        """Read what was held, as bytes of its own packets, until it must wait again."""
-        packet, held = self.packet, self.held or []
-        now = packet.time, packet.number, packet.file
-        self.held = None
-        try:
-            for index, (chunk, time, number, file, offset, gap, cut) in enumerate(held):
-                if gap:
-                    self._miss(gap, cut)
-                else:
-                    packet.time, packet.number, packet.file = time, number, file
-                    self._take(chunk, offset)
-                if self.held is not None:
-                    self.held.extend(held[index + 1 :])
-                    return
-                if self.carrier.reader is not self:
-                    self._drop(sum(len(entry[0]) for entry in held[index + 1 :]))
-                    return
-        finally:
-            packet.time, packet.number, packet.file = now
-        if self.ended >= 0:
-            self.finish()
+    def release(self) -> list[Held]:
+        """What was held; it is to be given to read_held."""
+        held, self.held = self.held or [], None
+        return held
+
+    def read_held(self, piece: Held) -> None:
+        """Read a piece that was held, at its own moment, unless it must wait again."""
+        _, chunk, offset, moment, gap, cut = piece
+        if self.held is not None:
+            self.held.append(piece)
+        elif self.carrier.reader is not self:
+            self._drop(len(chunk))
+        elif gap:
+            self._miss(gap, cut)
+        else:
+            now = Moment(self.packet, self.half)
+            moment.recall(self.packet, self.half, True)
+            try:
+                self._take(chunk, offset)
+            finally:
+                now.recall(self.packet, self.half, True)
 
     # finding records
 

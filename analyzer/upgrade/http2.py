@@ -87,6 +87,7 @@ class Http2(Exchange):
         low, high = sources
         self.low = FrameWalk(self, self.packet, low, flow.low, exact or flow.low.syn)
         self.high = FrameWalk(self, self.packet, high, flow.high, exact or flow.high.syn)
+        self.low.peer, self.high.peer = self.high, self.low
         self.streams: dict[int, Stream] = {}
         self.closing: deque[tuple[int, Stream]] = deque()
         self.last = LOW_31
@@ -96,7 +97,7 @@ class Http2(Exchange):
     def part(self) -> None:
         """Let the directions go: in a ring they would wait for the garbage collector."""
         for walk in (self.low, self.high):
-            walk.exchange = None  # type: ignore[assignment]
+            walk.exchange = walk.peer = None  # type: ignore[assignment]
         self.streams.clear()
         self.closing.clear()
         self.ended.clear()
@@ -172,6 +173,7 @@ class Http2(Exchange):
 
     def ask(self, walk: FrameWalk, number: int, fields: Fields) -> None:
         """An extended CONNECT: a row."""
+        walk.is_client = True
         flow, peer = self.flow, self.high if walk is self.low else self.low
         connection = Connection()
         connection.flow = flow

@@ -11,7 +11,7 @@ from struct import Struct
 from typing import TYPE_CHECKING, Any
 
 from analyzer import limits
-from analyzer.records import MISSING, Flow, Half, Packet, Reader, Source
+from analyzer.records import MISSING, Flow, Half, Moment, Packet, Reader, Source
 from analyzer.upgrade.http2_streams import StreamSource
 
 if TYPE_CHECKING:
@@ -24,6 +24,7 @@ END_STREAM, ACK, END_HEADERS, PADDED, WITH_PRIORITY = 1, 1, 4, 8, 32
 HEADER = Struct(">BHBBI")
 HEADER_SIZE = 9
 LOW_31 = (1 << 31) - 1
+LOW_32, HALF_WRAP = (1 << 32) - 1, 1 << 31  # of sequence numbers (RFC 9293 3.4)
 
 COLLECTED = frozenset((HEADERS, RST_STREAM, PUSH_PROMISE, GOAWAY, CONTINUATION))
 
@@ -140,8 +141,9 @@ class FrameWalk(Reader):
     header: what has come of one that is not whole. kind ... remaining: the frame under way and its payload bytes still
     to come, `padding` of them behind the data; padded: the byte that tells the padding comes next; target: who takes
     its data; payload: collected of it, None if nobody wants it, broken: and some of it is missing.
-    elsewhere: bytes of the piece in hand that are no framing. kept: (bytes, time, packet, file, offset) in which a
-    chain of frames is searched. decoder, block, block_frame: for the exchange, of this direction's header blocks.
+    elsewhere: bytes of the piece in hand that are no framing. kept: (bytes, offset, moment) in which a chain of frames
+    is searched, or that a server sent in answer to bytes of the client that stand later in the capture, up to offset
+    `awaited`. is_client: it asks. decoder, block, block_frame: for the exchange, of this direction's header blocks.
     other_bytes: of the bytes it was handed those that are accounted for nowhere else: none.
     """
 
@@ -149,6 +151,7 @@ class FrameWalk(Reader):
 
     def __init__(self, exchange: Exchange, packet: Packet, source: Source, half: Half, exact: bool) -> None:
         self.exchange = exchange
+        self.peer = self  # until both are there
         self.packet = packet
         self.source = source
         self.half = half
@@ -157,12 +160,13 @@ class FrameWalk(Reader):
         self.header = b""
         self.in_frame = False
         self.kind = self.flags = self.stream = self.remaining = self.padding = 0
-        self.padded = self.broken = self.replaying = False
+        self.padded = self.broken = self.replaying = self.is_client = False
         self.target: StreamSource | None = None
         self.payload: bytearray | None = None
         self.elsewhere = 0
-        self.kept: list[tuple[bytes, int, int, int, int]] = []
+        self.kept: list[tuple[bytes, int, Moment]] = []
         self.kept_size = 0
+        self.awaited = 0
         self.decoder: Any = None
         self.block: bytearray | None = None
         self.block_frame = (0, 0, 0)
@@ -171,7 +175,38 @@ class FrameWalk(Reader):
     def data(self, start: cython.Py_ssize_t, stop: cython.Py_ssize_t) -> None:
         """See Reader."""
         self.exchange.time_passes()
+        for walk in (self.peer, self):
+            if walk.kept and walk.half.peer.offset >= walk.awaited:
+                walk.go_on()
         text = bytes(self.packet.data[start:stop])
+        if self.phase != SEARCH and (self.is_early() or self.kept):
+            self.keep(text, self.source.offset)
+            if self.kept_size > limits.RESYNC_BYTES:
+                self.go_on()
+        else:
+            self.read(text, start)
+
+    def is_early(self) -> bool:
+        """Does the packet in hand answer bytes of the client that stand later in the capture (RFC 9293 3.4)?"""
+        half, client = self.half, self.half.peer
+        if self.is_client or client.finished or not half.acknowledges or not client.captured_bytes:
+            return False
+        missing: int = (half.acknowledgment - client.next) & LOW_32
+        self.awaited = client.offset + missing
+        return 0 < missing < HALF_WRAP
+
+    def go_on(self) -> None:
+        """Read what was kept because it came early."""
+        if self.phase != SEARCH:
+            self.replay(0)
+
+    def keep(self, text: bytes, offset: int) -> None:
+        """Keep bytes with their moment."""
+        self.kept.append((text, offset, Moment(self.packet, self.half)))
+        self.kept_size += len(text)
+
+    def read(self, text: bytes, start: int) -> None:
+        """Read what comes next; text[0] is Packet.data[start]."""
         at = self.preface(text) if self.phase == START else 0
         if at == len(text):
             return
@@ -192,6 +227,7 @@ class FrameWalk(Reader):
         self.header = begun
         if begun == PREFACE:
             self.phase = FRAMES
+            self.is_client = True
             self.header = b""
         return taken
 
@@ -297,6 +333,7 @@ class FrameWalk(Reader):
     def gap(self, size: cython.longlong, cut: cython.bint) -> None:
         """See Reader. Missing bytes of one frame are carried over by its length; where whole frames may be missing, a
         chain of frames is searched."""
+        self.go_on()
         if self.phase == FRAMES and self.in_frame and 0 <= size <= self.remaining:
             self.miss(size, cut)
             if not self.remaining:
@@ -325,9 +362,7 @@ class FrameWalk(Reader):
 
     def search(self, text: bytes, offset: int) -> None:
         """Look for a chain of frames in what came since the last gap."""
-        packet = self.packet
-        self.kept.append((text, packet.time, packet.number, packet.file, offset))
-        self.kept_size += len(text)
+        self.keep(text, offset)
         found = find_chain(text if len(self.kept) == 1 else b"".join(entry[0] for entry in self.kept))
         if found >= 0:
             self.phase = FRAMES
@@ -343,27 +378,31 @@ class FrameWalk(Reader):
         self.kept_size = 0
 
     def replay(self, found: int) -> None:
-        """Read what was kept, from byte `found` of it on, as that of its own packets."""
+        """Have what was kept read, from byte `found` of it on, as that of its own packets."""
         kept, self.kept, self.kept_size = self.kept, [], 0
         packet, source = self.packet, self.source
-        data, *now = packet.data, packet.time, packet.number, packet.file, source.offset
+        data, offset, now = packet.data, source.offset, Moment(packet, self.half)
         if found:
             self.exchange.account(SKIPPED, found)
         self.replaying = True
         try:
-            for text, *when in kept:
+            for text, start, moment in kept:
                 begin = min(found, len(text))
                 found -= begin
-                packet.data = text
-                packet.time, packet.number, packet.file, source.offset = when
-                if begin < len(text):
-                    self.walk(text, begin, 0)
+                moment.recall(packet, self.half, True)
+                packet.data = text = text[begin:]
+                source.offset = start + begin
+                if text:
+                    self.read(text, 0)
         finally:
             self.replaying = False
             packet.data = data
-            packet.time, packet.number, packet.file, source.offset = now
+            source.offset = offset
+            now.recall(packet, self.half, True)
 
     def end(self, how: cython.int) -> None:
         """See Reader."""
+        self.peer.go_on()
+        self.go_on()
         self.drop_kept()
         self.exchange.end(self, how)
