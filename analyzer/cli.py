@@ -85,7 +85,7 @@ def _run(argv: list[str]) -> int:
 def _summary(request: Request) -> int:
     from analyzer.outputs import summary, words
 
-    result = _analyzed(request, ("connections", "reconnects", "ledger"))
+    result = _analyzed(request, ("connections", "closes", "reconnects", "ledger"))
     unreadable = {getattr(error, "name", None) for error in result.errors}
     inputs = [name for name in request.inputs if name not in unreadable]
     words.show(summary.lines(result, inputs, request.again))

@@ -71,6 +71,7 @@ class FrameReader(Reader):
         self.chains: Chains | None = None
         self.lost: int = 0
         frame.sender = side
+        side.frame = frame
 
     def data(self, start: cython.Py_ssize_t, stop: cython.Py_ssize_t) -> None:
         at: cython.Py_ssize_t = start
@@ -329,4 +330,6 @@ class FrameReader(Reader):
 def _distrust_pings(side: Side) -> None:
     """The next Pong may answer a Ping that is missing, or the answer itself may be: no time between them is known."""
     if side.outstanding_pings:
-        side.outstanding_pings = [(NO_TIME, payload) for _, payload in side.outstanding_pings]
+        side.outstanding_pings = [
+            (NO_TIME, payload, packet, file) for _, payload, packet, file in side.outstanding_pings
+        ]

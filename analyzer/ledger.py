@@ -99,6 +99,7 @@ def part_side(side: Side) -> None:
     """See part."""
     side.source.reader = None
     side.connection = side.peer = side.source = side.half = side.closes = side.judge = None  # type: ignore[assignment]
+    side.message = side.frame = side.breaches = None
 
 
 def part_half(half: Half) -> None:

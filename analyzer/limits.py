@@ -124,6 +124,15 @@ SYNS_COMPARED = 10_000
 SYN_PACKET_BYTES = 200
 """Captured bytes of a packet that may hold a SYN: two headers of the longest kinds and some tags; it has no data."""
 
+PING_TIMES = 64
+"""Times of the latest Pings of one side that are kept to tell their period; a median needs no more."""
+
+FIRST_MESSAGE = 160
+"""Bytes of each side's first message that are kept: enough to know by it what application speaks."""
+
+BREACHES_KEPT = 4
+"""Broken rules of one side kept to hold its peer's close code against; the last place is the latest one's."""
+
 CONTROL_PAYLOAD = 64 << 10
 """Bytes of one control frame's payload that are kept; RFC 6455 5.5 allows 125."""
 

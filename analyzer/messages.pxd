@@ -25,12 +25,14 @@ cdef class MessageReader(FramePayloadReader):
     cdef object _end_message(self)
     cdef bytes control
     cdef int text
-    cdef bint control_whole, key_told, checks_window
+    cdef bint control_whole, key_told, keeps_first, checks_window
     cdef object apply_mask
+    cdef object _tell_fault(self, int state, Py_ssize_t start, Py_ssize_t stop)
     cdef long long closes_seen
     cdef bint _looks_odd(self) except? True
     cdef object _look_at_key(self, long long key)
     cdef object _begin_message(self)
+    cdef object _keep_first(self, Py_ssize_t start, Py_ssize_t stop)
     cdef object _check_text(self, Py_ssize_t start, Py_ssize_t stop)
     cdef bytes _unmasked(self, Py_ssize_t start, Py_ssize_t stop)
     cdef bytes _unmasked_in_place(self, Py_ssize_t start, Py_ssize_t size)
@@ -49,4 +51,5 @@ cdef unsigned long long CONTROL_MOST
 cdef Py_ssize_t SMALL_MESSAGE, FEW_PINGS, PING_COST
 cdef object _note_round_trip(Side side, long long time)
 cdef bint _is_usual(Close close) except? True
+cdef bint _may_be_about_peer(Close close) except? True
 cdef int CONTINUATION, TEXT, BINARY, CLOSE, PING, PONG, IGNORED, DATA, WHOLE_TEXT, WHOLE_BINARY

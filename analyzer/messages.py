@@ -10,6 +10,7 @@ import zlib
 from typing import TYPE_CHECKING, Any
 
 from analyzer import limits
+from analyzer.heard import bad_byte, fault_of, heard_by
 from analyzer.records import (
     MISSING,
     NO_TIME,
@@ -62,6 +63,7 @@ class MessageReader(FramePayloadReader):
         self.frame = frame
         self.message = Message()
         self.message.sender = side
+        side.message = self.message
         self.observer = observer
         self.room = room
         self.observe_frames = "frames" in tables
@@ -91,7 +93,7 @@ class MessageReader(FramePayloadReader):
         self.last_key = self.last_step = 0
         self.keys = 0
         self.closes_seen = 0
-        self.key_told = False
+        self.key_told = self.keeps_first = False
         self.apply_mask: Any = None  # loaded when it is needed: that takes as long as reading 100 000 packets
 
     def whole(
@@ -107,6 +109,8 @@ class MessageReader(FramePayloadReader):
         size: cython.longlong = stop - start
         if not self.unobserved or self.in_message or masked != side.is_client or side.closes is not None:
             return False
+        if self.number == 0:  # its beginning is kept
+            return False
         if first == WHOLE_TEXT:
             if after(0, self.packet, start, stop, key, 0) != 0:
                 return False
@@ -115,6 +119,12 @@ class MessageReader(FramePayloadReader):
         if masked and self.judge is not None:
             self._look_at_key(key)
         self.framing_known = True
+        message: Message = self.message
+        message.opcode = BINARY if first == WHOLE_BINARY else TEXT
+        message.packet, message.file, message.end = self.packet.number, self.packet.file, self.packet.time
+        message.bytes, message.frames = size, 1
+        if first == WHOLE_BINARY:
+            side.binaries += 1
         self.number += 1
         side.messages += 1
         if side.bytes >= 0:
@@ -183,6 +193,7 @@ class MessageReader(FramePayloadReader):
         self.in_message = True
         self.message_whole = frame.opcode != CONTINUATION  # a continuation of nothing has lost its beginning
         self.body = 0
+        message.end = NO_TIME
         message.number = self.number
         message.opcode = frame.opcode
         message.frames = 0
@@ -191,6 +202,9 @@ class MessageReader(FramePayloadReader):
         self.reserved = frame.rsv != 0 and not message.compressed  # an extension that was not agreed: no one can tell
         self.checks_text = frame.opcode == TEXT and frame.rsv == 0
         self.text = 0
+        if message.fault is not None:
+            message.fault = None
+        self.keeps_first = message.number == 0 and not message.compressed
         self.gathers = message.compressed or self.keep_payloads
         if self.gathers:
             self.gathered = bytearray()
@@ -198,6 +212,8 @@ class MessageReader(FramePayloadReader):
     def payload(self, start: cython.Py_ssize_t, stop: cython.Py_ssize_t) -> None:
         size: cython.longlong = stop - start
         if self.kind == DATA:
+            if self.keeps_first:
+                self._keep_first(start, stop)
             if self.gathers and self.body < self.compressed_limit:
                 assert self.gathered is not None
                 self.gathered += self._unmasked(start, stop)
@@ -222,7 +238,7 @@ class MessageReader(FramePayloadReader):
             self.body += size
             self.message_whole = False
             self.checks_text = False
-            self.gathers = False
+            self.gathers = self.keeps_first = False
         else:
             self.control_whole = False
 
@@ -257,10 +273,31 @@ class MessageReader(FramePayloadReader):
             shift = shift - 8 if shift else 24
         return bytes(clear)
 
+    def _keep_first(self, start: cython.Py_ssize_t, stop: cython.Py_ssize_t) -> None:
+        """Keep the beginning of the side's first message."""
+        side: Side = self.side
+        first: bytes = side.first if side.first is not None else b""
+        side.first = first + self._unmasked(start, min(stop, start + limits.FIRST_MESSAGE - len(first)))
+        self.keeps_first = len(side.first) < limits.FIRST_MESSAGE
+
     def _check_text(self, start: cython.Py_ssize_t, stop: cython.Py_ssize_t) -> None:
         """Go on checking that the whole message is UTF-8 (RFC 6455 5.6, 8.1)."""
-        self.text = after(self.text, self.packet, start, stop, self.frame.masking_key, self.position & 3)
-        self.checks_text = self.text >= 0
+        before: cython.int = self.text
+        self.text = after(before, self.packet, start, stop, self.frame.masking_key, self.position & 3)
+        if self.text < 0:
+            self.checks_text = False
+            self._tell_fault(before, start, stop)
+
+    def _tell_fault(self, state: cython.int, start: cython.Py_ssize_t, stop: cython.Py_ssize_t) -> None:
+        """Find the byte at which the text is no longer UTF-8; state: what the text before leaves open."""
+        index: cython.Py_ssize_t
+        turn: cython.longlong
+        for index in range(start, stop):
+            turn = (self.position + index - start) & 3
+            state = after(state, self.packet, index, index + 1, self.frame.masking_key, turn)
+            if state < 0:
+                self.message.fault = bad_byte(self._unmasked(start, stop), index - start, self.body)
+                return
 
     def complete(self) -> None:
         frame: Frame = self.frame
@@ -297,6 +334,8 @@ class MessageReader(FramePayloadReader):
         else:
             if self.text < 0 or (self.text and self.checks_text):
                 message.valid = 0
+                if message.fault is None:
+                    message.fault = f"its {size} bytes end within a character"
             elif self.message_whole and not self.reserved:
                 message.valid = 1
             if self.gathered is not None and self.gathers and size <= self.compressed_limit:
@@ -307,6 +346,8 @@ class MessageReader(FramePayloadReader):
             self.judge.message(message, size >= 0)
         if message.opcode != CONTINUATION:
             side.messages += 1
+            if message.opcode == BINARY:
+                side.binaries += 1
             if size < 0 or side.bytes < 0:
                 side.bytes = MISSING  # one message of unknown size leaves the sum unknown
             else:
@@ -334,8 +375,10 @@ class MessageReader(FramePayloadReader):
         data: bytes = bytes(gathered) + TAIL
         try:
             text = self.inflater.decompress(data, self.inflated_limit)
-        except zlib.error:
+        except zlib.error as error:
             self.message.valid = -1 if self.side.context_lost else 0
+            if self.message.valid == 0:
+                self.message.fault = str(error).rpartition(": ")[2]
             self._lose_context()
             return MISSING
         if self.inflater.eof:  # a block with BFINAL set ended the stream; the next message needs a new one
@@ -345,7 +388,12 @@ class MessageReader(FramePayloadReader):
             return MISSING
         if self.checks_window and self.judge is not None and self._reaches_too_far(data):
             self.judge.distance(self.message)
-        self.message.valid = 0 if self.message.opcode == TEXT and not _is_utf8(text) else 1
+        if self.message.number == 0:
+            self.side.first = text[: limits.FIRST_MESSAGE]
+        self.message.valid = 1
+        if self.message.opcode == TEXT and (fault := fault_of(text)) is not None:
+            self.message.valid = 0
+            self.message.fault = fault
         if self.keep_payloads:
             self.message.payload = text
         return len(text)
@@ -448,6 +496,8 @@ class MessageReader(FramePayloadReader):
                 if beyond >= HALF_WRAP:
                     beyond -= WRAP
                 close.acknowledged = theirs.offset + beyond
+        if _may_be_about_peer(close):
+            close.heard = heard_by(side, close.acknowledged)
         if side.closes is None:
             side.closes = []
         if len(side.closes) < limits.CLOSES_KEPT:
@@ -461,20 +511,25 @@ class MessageReader(FramePayloadReader):
     def _complete_ping(self) -> None:
         side: Side = self.side
         side.pings += 1
+        if side.ping_times is None:
+            side.ping_times = []
+        elif len(side.ping_times) == limits.PING_TIMES:
+            del side.ping_times[0]
+        side.ping_times.append(self.frame.time)
         if side.outstanding_pings is None:
             side.outstanding_pings = []
         if len(side.outstanding_pings) == limits.OUTSTANDING_PINGS:
             del side.outstanding_pings[0]
             side.unanswered_pings += 1
         if self.control_whole and len(self.control) <= CONTROL_MOST:
-            side.outstanding_pings.append((self.frame.time, self.control))
+            side.outstanding_pings.append((self.frame.time, self.control, self.frame.packet, self.frame.file))
             if len(side.outstanding_pings) > FEW_PINGS:
                 self.room.weigh(side, PING_COST * len(side.outstanding_pings), _forget_pings)
 
     def _complete_pong(self) -> None:
         """A Pong answers the latest Ping with its bytes and all earlier ones of that side (RFC 6455 5.5.3)."""
         peer: Side = self.side.peer
-        pings: list[tuple[int, bytes]] | None = peer.outstanding_pings
+        pings: list[tuple[int, bytes, int, int]] | None = peer.outstanding_pings
         if not pings or not self.control_whole:
             return
         body: bytes = self.control
@@ -483,6 +538,9 @@ class MessageReader(FramePayloadReader):
             if pings[index][1] == body:
                 if pings[index][0] != NO_TIME and self.frame.time != NO_TIME:
                     _note_round_trip(peer, self.frame.time - pings[index][0])
+                    offset = self.side.source.transport_offset(self.frame.finish - 1) + 1
+                    ping, pong = pings[index], (self.frame.time, self.frame.packet, self.frame.file, offset)
+                    peer.answered = (ping[0], ping[2], ping[3], *pong)
                 if len(pings) > FEW_PINGS:
                     self.room.weigh(peer, 0, _forget_pings)
                 del pings[: index + 1]
@@ -522,11 +580,12 @@ def _is_usual(close: Close) -> cython.bint:
     return 3000 <= code < 5000 or 1000 <= code <= 1003 or (1007 <= code <= 1014 and code != 1010)
 
 
-def _is_utf8(text: bytes) -> bool:
-    if text.isascii():
-        return True
-    try:
-        text.decode()
-    except UnicodeDecodeError:
+def _may_be_about_peer(close: Close) -> cython.bint:
+    """Its code or reason may speak of what the other side did: not an ordinary end, nor an echo."""
+    sender: Side = close.sender
+    theirs: list[Close] | None = sender.peer.closes
+    if sender.closes or (theirs and theirs[0].code == close.code):
         return False
+    if close.code == 0 or close.code == 1000 or close.code == 1001:
+        return sender.pings > 0 and len(close.reason) > 0
     return True

@@ -15,6 +15,7 @@ cdef class Outcome:
     cdef readonly str transport, client_reason, server_reason, close_initiator, transport_end, transport_end_by, outcome, resync_confidence
     cdef readonly long long close_latency, idle_before_end, client_idle, server_idle
     cdef readonly long long unanswered_pings, ping_rtt_median, ping_rtt_max, retransmissions, lost_bytes, resyncs
+    cdef readonly long long client_ping_period, client_ping_jitter, server_ping_period, server_ping_jitter
 
 cpdef Outcome conclude(Connection connection)
 

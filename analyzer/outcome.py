@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
+from analyzer.periods import median, period_of
 from analyzer.records import (
     END_CAPTURE,
     MISSING,
@@ -99,6 +100,8 @@ class Outcome:
         self.duration = self.close_latency = self.idle_before_end = self.client_idle = self.server_idle = MISSING
         self.client_code = self.server_code = self.client_saw = self.server_saw = MISSING
         self.unanswered_pings = self.ping_rtt_median = self.ping_rtt_max = MISSING
+        self.client_ping_period = self.server_ping_period = NO_TIME
+        self.client_ping_jitter = self.server_ping_jitter = NO_TIME
         self.retransmissions = self.lost_bytes = MISSING
         self.resyncs = 0
         self.resync_confidence: str | None = None
@@ -446,22 +449,24 @@ def _pings(outcome: Outcome) -> None:
     """Round trips of both sides' Pings, and how many stayed unanswered (RFC 6455 5.5.2, 5.5.3)."""
     client: cython.longlong
     server: cython.longlong
-    middle: cython.Py_ssize_t
     judged_until: cython.longlong = PATIENCE
     trips: list[int] = sorted((outcome.client.round_trips or []) + (outcome.server.round_trips or []))
     outcome.ping_rtt_median = outcome.ping_rtt_max = NO_TIME
     if trips:
-        middle = len(trips) // 2
         outcome.ping_rtt_max = max(
             trips[len(trips) - 1], outcome.client.longest_round_trip, outcome.server.longest_round_trip
         )
-        outcome.ping_rtt_median = trips[middle] if len(trips) % 2 else (trips[middle - 1] + trips[middle]) // 2
+        outcome.ping_rtt_median = median(trips)
         judged_until = max(PATIENCE, 3 * min(outcome.ping_rtt_max, PATIENCE_MOST))
     watched_until: cython.longlong = outcome.end if outcome.ended else outcome.flow.watched_until
     judged_until = watched_until - judged_until if watched_until != NO_TIME else NO_TIME
     client = _unanswered(outcome.client, judged_until)
     server = _unanswered(outcome.server, judged_until)
     outcome.unanswered_pings = MISSING if client == MISSING or server == MISSING else client + server
+    if outcome.client.pings > 2:
+        outcome.client_ping_period, outcome.client_ping_jitter = period_of(outcome.client.ping_times)
+    if outcome.server.pings > 2:
+        outcome.server_ping_period, outcome.server_ping_jitter = period_of(outcome.server.ping_times)
 
 
 def _unanswered(side: Side, judged_until: cython.longlong) -> cython.longlong:
@@ -479,7 +484,7 @@ def _unanswered(side: Side, judged_until: cython.longlong) -> cython.longlong:
         return count
     if side.peer.broken or side.peer.resyncs or _not_captured(side.peer):
         return MISSING
-    for time, _ in side.outstanding_pings:
+    for time, _, _, _ in side.outstanding_pings:
         if time == NO_TIME:
             return MISSING
         if time <= judged_until and (close is None or time < close.time):

@@ -98,7 +98,7 @@ class Pipeline:
         self.observer, self.tables, self.payloads = observer, tables, payloads
         self.account = Account()
         self.connections = self.no_websocket_packets = 0
-        asked = tables & {"connections", "violations"}
+        asked = tables & {"connections", "closes", "violations"}
         self.rules = Rules(self.packet, observer) if asked else None
         self.closes_left_out = False
         self.bytes = ByteLedger()

@@ -95,6 +95,7 @@ cdef class Close:
     cdef public long long time, packet, begin, end, size, acknowledged
     cdef public int file
     cdef public bint cut, end_lost, after_peer_fin, after_peer_reset
+    cdef public object heard
 
 cdef class Side:
     cdef public bint is_client, broken, deflate, may_hide_close, uncertain, context_lost
@@ -109,7 +110,12 @@ cdef class Side:
     cdef public object judge
     cdef public long long pings, unanswered_pings, unread_bytes, over_limit_bytes, resyncs, weak_resyncs
     cdef public long long round_trips_seen, round_trips_apart, longest_round_trip
-    cdef public list outstanding_pings, round_trips
+    cdef public list outstanding_pings, round_trips, breaches, ping_times
+    cdef public tuple answered
+    cdef public long long binaries
+    cdef public bytes first
+    cdef public Message message
+    cdef public Frame frame
     cpdef bint has_bytes_to_come(self)
 
 cdef class Connection:
@@ -154,6 +160,7 @@ cdef class Message:
     cdef public long long number, time, packet, end, frames, wire_bytes, bytes
     cdef public int file, opcode, valid
     cdef public bint compressed
+    cdef public str fault
     cdef public bytes payload
 
 cdef class Observer:

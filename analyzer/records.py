@@ -296,7 +296,7 @@ class Close:
     begin, end: TCP stream offsets of its first byte and of the byte after its last one.
     end_lost: its last bytes were lost, so its time, packet and acknowledged are those of a later packet.
     acknowledged: stream offset up to which the sender's segments had by then acknowledged the peer's bytes, MISSING
-    if none did.
+    if none did. heard: see heard.Heard; None where the code says nothing of the other side.
     """
 
     def __init__(self, sender: Side) -> None:
@@ -314,6 +314,7 @@ class Close:
         self.end_lost: cython.bint = False
         self.after_peer_fin: cython.bint = False
         self.after_peer_reset: cython.bint = False
+        self.heard: Any = None
 
 
 class Violation:
@@ -359,8 +360,13 @@ class Side:
 
     bytes: application bytes of complete data messages, inflated; wire_bytes: frame payloads as sent; largest: of the
     messages, inflated, the declared length for one that was cut off, MISSING without a message.
-    last_frame: time of the last frame. outstanding_pings: (time, payload) not yet answered by the peer;
+    binaries: complete binary messages. first: the beginning of its first message in clear, None without one.
+    last_frame: time of the last frame. outstanding_pings: (time, payload, packet, file) not yet answered by the peer;
     round_trips: nanoseconds, one per answered Ping, of many one in round_trips_apart; longest_round_trip: of all.
+    answered: time, packet and file of the latest answered Ping, and of its Pong, and the TCP stream offset after that.
+    ping_times: when its latest Pings were sent.
+    message, frame: the records of its latest message and frame, whole or not. breaches: the first rules that it must
+    not break and did, before the connection's end began, and the latest one.
     exact: nothing of this side's frames is missing; broken: after a gap, frames are not found again (yet).
     may_hide_close: among bytes that are missing there may be a Close, and no later data frame (RFC 6455 5.5.1) denies
     it; uncertain: bytes are missing between the last frame read and what is read next.
@@ -394,11 +400,18 @@ class Side:
         self.resyncs: cython.longlong = 0
         self.weak_resyncs: cython.longlong = 0
         self.closes: list[Close] | None = None
-        self.outstanding_pings: list[tuple[int, bytes]] | None = None
+        self.outstanding_pings: list[tuple[int, bytes, int, int]] | None = None
         self.round_trips: list[int] | None = None
         self.round_trips_seen: cython.longlong = 0
         self.round_trips_apart: cython.longlong = 1
         self.longest_round_trip: cython.longlong = 0
+        self.answered: tuple[int, int, int, int, int, int, int] | None = None
+        self.ping_times: list[int] | None = None
+        self.binaries: cython.longlong = 0
+        self.first: bytes | None = None
+        self.message: Message | None = None
+        self.frame: Frame | None = None
+        self.breaches: list[Violation] | None = None
         self.deflate: cython.bint = False
         self.takeover: cython.bint = True
         self.context_lost: cython.bint = False
@@ -479,7 +492,7 @@ class Connection:
         self.ending_ping_server = _oldest(self.server.outstanding_pings)
 
 
-def _oldest(pings: list[tuple[int, bytes]] | None) -> int:
+def _oldest(pings: list[tuple[int, bytes, int, int]] | None) -> int:
     return pings[0][0] if pings else NO_TIME
 
 
@@ -553,7 +566,8 @@ class Message:
     number: see Frame.message; time, packet, file: of the packet that completed its first frame; end: time of the one
     that completed the last, NO_TIME if it never came. opcode: 1 text, 2 binary, 0 when its beginning is missing.
     wire_bytes: payloads as sent; bytes: inflated, MISSING where that is not known. valid: 1 when whole and readable
-    (text is UTF-8, inflating went well), 0 when it is not, -1 where missing bytes leave it open.
+    (text is UTF-8, inflating went well), 0 when it is not, -1 where missing bytes leave it open. fault: what is wrong
+    with its content, in words, None if nothing is known to be.
     payload: unmasked and inflated, when payloads were asked for and all is there, else None.
     """
 
@@ -570,6 +584,7 @@ class Message:
         self.opcode: cython.int = 0
         self.valid: cython.int = -1
         self.compressed: cython.bint = False
+        self.fault: str | None = None
         self.payload: bytes | None = None
 
 

@@ -71,7 +71,7 @@ def analyze(
     logs (RFC 9850; what a program writes for SSLKEYLOGFILE); without it that environment variable is heeded; secrets
     in pcapng files are always used. websocket_ports: TCP ports of servers whose
     connections are WebSockets even where no handshake is in the capture (others are recognised by their frames).
-    progress(bytes read, bytes in all or None). chunk(table, DataFrame) is given frames, messages, closes and violations
+    progress(bytes read, bytes in all or None). chunk(table, DataFrame) is given frames, messages and violations
     in pieces as they are seen; they are then not kept.
 
     Raises CannotRead when no input or a key log can't be read, ValueError for an unknown table, time or port.

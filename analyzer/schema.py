@@ -14,7 +14,7 @@ from functools import lru_cache
 from typing import Any
 
 from analyzer.diagnosis.facts import OPENINGS, OUTCOMES
-from analyzer.diagnosis.vocabulary import AGENTS, BASES, CAUSES, CLOCK_NAMES
+from analyzer.diagnosis.vocabulary import AGENTS, BASES, CAUSES, CLOCK_NAMES, VERDICTS
 from analyzer.rules.catalog import RULES, SEVERITIES
 
 INTEGER, UNSIGNED, BOOLEAN = "Int64", "UInt64", "boolean"
@@ -160,11 +160,13 @@ def close_reason_bytes(code: int, size: int, reason: bytes) -> bytes | None:
     return None if close_code(code, size) is None else reason
 
 
-def close_catalog(subprotocol: str | None, host: str | None, path: str | None) -> str | None:
-    """The application catalog that explains this connection's codes, chosen by its handshake."""
+def close_catalog(
+    subprotocol: str | None, host: str | None, path: str | None, client: bytes | None, server: bytes | None
+) -> str | None:
+    """The application catalog that explains this connection's codes, chosen by its handshake and first messages."""
     from analyzer.catalogs import catalog_for
 
-    catalog = catalog_for(subprotocol, host, path)
+    catalog = catalog_for(subprotocol, host, path, client, server)
     return None if catalog is None else catalog.name
 
 
@@ -173,6 +175,15 @@ FRAME_TYPES = {0: "continuation", 1: "text", 2: "binary", 8: "close", 9: "ping",
     (3, 4, 5, 6, 7, 11, 12, 13, 14, 15), "reserved"
 )
 CODE = ("code", "size")
+
+
+def _rhythm(side: str) -> tuple[Column, Column]:
+    """How a side's Pings followed each other."""
+    period, jitter = f"{side}_ping_period", f"{side}_ping_jitter"
+    meaning = f"median time between the {side}'s latest Pings; missing with fewer than three"
+    deviation = f"median deviation from {period}"
+    return Column(period, DURATION, meaning, period), Column(jitter, DURATION, deviation, jitter)
+
 
 CONNECTIONS = (
     Column("connection", INTEGER, "number of the connection: 0, 1, 2 ... in order of recognition", "number"),
@@ -397,11 +408,16 @@ CONNECTIONS = (
         "or another leg of it at a proxy; missing in that first row, so rows without it are one WebSocket each",
         "same_as",
     ),
+    *_rhythm("client"),
+    *_rhythm("server"),
 )
-DIAGNOSED = frozenset(
-    ("cause", "cause_basis", "evidence", "cause_by", "cause_timer", "cause_clock", "cause_device", "same_as")
-)
-"""Columns of the connections that come from the diagnosis of all of them, when the last one is there."""
+CONCLUDED = {
+    "connections": frozenset(
+        ("cause", "cause_basis", "evidence", "cause_by", "cause_timer", "cause_clock", "cause_device", "same_as")
+    ),
+    "closes": frozenset(("verdict", "evidence")),
+}
+"""Columns of each table that come from the diagnosis of all connections, when the last one is there."""
 
 
 def _place(what: str, sender: str) -> tuple[Column, ...]:
@@ -431,11 +447,26 @@ CLOSES = (
     Column(
         "catalog",
         TEXT,
-        "application catalog that the handshake points to",
-        ("sender.connection.subprotocol", "sender.connection.host", "sender.connection.path"),
+        "application catalog that the handshake or the first messages point to",
+        (
+            "sender.connection.subprotocol",
+            "sender.connection.host",
+            "sender.connection.path",
+            "sender.connection.client.first",
+            "sender.connection.server.first",
+        ),
         close_catalog,
         group="handshake",
     ),
+    Column(
+        "verdict",
+        CATEGORY,
+        "concluded: is the code true? The packets show what it says (supported), or something else (contradicted), or "
+        "neither (unverifiable): docs/close-codes.md",
+        "verdict",
+        values=words(*VERDICTS),
+    ),
+    Column("evidence", TEXT, "what the verdict rests on: packets and figures", "evidence", group="verdict"),
 )
 
 FRAMES = (
@@ -561,7 +592,7 @@ TABLES = {
     table.name: table
     for table in (
         Table("connections", "one row per WebSocket connection", CONNECTIONS, streams=False, index="connection"),
-        Table("closes", "one row per Close frame", CLOSES),
+        Table("closes", "one row per Close frame", CLOSES, streams=False),
         Table("frames", "one row per frame", FRAMES),
         Table("messages", "one row per data message", MESSAGES),
         Table("violations", "one row per broken rule", VIOLATIONS),

@@ -7,7 +7,7 @@ than reading a million packets.
 from __future__ import annotations
 
 from array import array
-from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence, Set
 from operator import attrgetter
 from struct import Struct
 from typing import TYPE_CHECKING, Any, NamedTuple
@@ -22,7 +22,7 @@ from analyzer.rules.catalog import RULES
 from analyzer.schema import (
     BOOLEAN,
     BYTES,
-    DIAGNOSED,
+    CONCLUDED,
     DURATION,
     TABLES,
     TEXT,
@@ -37,6 +37,7 @@ from analyzer.schema import (
 if TYPE_CHECKING:
     import pandas as pd
 
+    from analyzer.diagnosis.conclusions import Conclusions
     from analyzer.diagnosis.places import Places
 
 PIECE = 10_000
@@ -56,6 +57,8 @@ class Stored(NamedTuple):
 
 def _reader(paths: Sequence[str]) -> Callable[[Any], tuple[Any, ...]]:
     """What reads the attributes at dotted paths, as a tuple, in one call."""
+    if not paths:
+        return lambda record: ()
     read = attrgetter(*paths)
     return read if len(paths) > 1 else lambda record: (read(record),)
 
@@ -329,17 +332,17 @@ class Rows:
 
 
 class Appended(Rows):
-    """The rows of a table whose records come one by one."""
+    """The rows of a table whose records come one by one; without: columns that are joined to it later."""
 
-    def __init__(self, table: Table, files: Sequence[str]) -> None:
+    def __init__(self, table: Table, files: Sequence[str], without: Set[str] = frozenset()) -> None:
         groups: dict[str, list[Column]] = {}
-        columns = table.columns_for(len(files))
+        columns = [column for column in table.columns_for(len(files)) if column.name not in without]
         for column in columns:
             if not column.is_plain_number:
                 groups.setdefault(column.group, []).append(column)
         self._numbers = _Numbers([column for column in columns if column.is_plain_number])
         self._groups = [_Group(columns, files) for columns in groups.values()]
-        super().__init__(table, files, [self._numbers, *self._groups])
+        super().__init__(table, files, [*([self._numbers] if self._numbers.columns else ()), *self._groups])
         self._begin()
 
     def _begin(self) -> None:
@@ -354,6 +357,10 @@ class Appended(Rows):
             keep(numbering[read(record)])
         self.count += 1
 
+    def join(self, other: Appended) -> None:
+        """Take over the other columns of the same rows, which came in the same order; no more are appended."""
+        self._parts = [*self._parts, *other._parts]
+
     def take(self) -> pd.DataFrame:
         frame = super().take()
         self._begin()
@@ -363,7 +370,7 @@ class Appended(Rows):
 class Tables(Observer):
     """Makes the tables asked for from what is observed.
 
-    files: names of the input files, by their index. chunk(table, DataFrame) is given frames, messages and closes in
+    files: names of the input files, by their index. chunk(table, DataFrame) is given frames, messages and violations in
     pieces, the last one (which may be empty) from frames_of; they are then not kept. The pieces of a table have the
     same columns and dtypes, and their index goes on from piece to piece.
     """
@@ -378,11 +385,13 @@ class Tables(Observer):
         self._chunk = chunk
         self._files = files
         self._rows = {
-            name: Appended(table, files) for name, table in TABLES.items() if name in asked and name != "connections"
+            name: Appended(table, files, CONCLUDED.get(name, frozenset()))
+            for name, table in TABLES.items()
+            if name in asked and name != "connections"
         }
-        self._asks_for_connections = "connections" in asked
+        self._asked = asked
         follows = bool(asked & {"reconnects", "violations"})
-        self._gathered = Gathered() if self._asks_for_connections or follows else None
+        self._gathered = Gathered() if asked & CONCLUDED.keys() or follows else None
         self._attempts: list[Attempt] | None = [] if follows else None
         self._followed: list[Reconnect] | None = None
         self._found: Places | None = None
@@ -395,6 +404,8 @@ class Tables(Observer):
 
     def close(self, close: Close) -> None:
         self._append("closes", close)
+        if self._gathered is not None and "closes" in self._rows:
+            self._gathered.close(close)
 
     def violation(self, violation: Violation) -> None:
         self._append("violations", violation)
@@ -413,7 +424,7 @@ class Tables(Observer):
         if rows is None:
             return
         rows.append(record)
-        if self._chunk is not None and rows.count >= PIECE:
+        if self._chunk is not None and rows.table.streams and rows.count >= PIECE:
             self._chunk(name, rows.take())
 
     def frames_of(self, ledger: Mapping[tuple[str, str], int]) -> dict[str, pd.DataFrame]:
@@ -437,8 +448,8 @@ class Tables(Observer):
                 self._chunk(name, rows.take())
             else:
                 result[name] = rows
-        if self._gathered is not None and self._asks_for_connections:
-            result["connections"] = _connections(self._gathered, self._files, self._places())
+        if self._gathered is not None and self._asked & CONCLUDED.keys():
+            self._conclude(self._gathered, result)
         return result
 
     def _places(self) -> Places:
@@ -468,12 +479,31 @@ class Tables(Observer):
             violation.time, violation.packet, violation.file = attempt.start, attempt.packet, attempt.file
             self._append("violations", violation)
 
+    def _conclude(self, gathered: Gathered, result: dict[str, Rows]) -> None:
+        """Add what is concluded when all is there: the connections, and the verdicts on Closes."""
+        from analyzer.diagnosis.conclusions import Diagnosis
 
-def _connections(gathered: Gathered, files: Sequence[str], places: Places) -> Rows:
+        diagnosis = Diagnosis(gathered, self._files, self._places())
+        if "closes" in self._rows:
+            self._rows["closes"].join(_verdicts(diagnosis.verdicts(), self._files))
+        if "connections" in self._asked:
+            result["connections"] = _connections(gathered, self._files, diagnosis.findings())
+
+
+def _verdicts(verdicts: Iterable[Any], files: Sequence[str]) -> Appended:
+    """The columns of the closes that are concluded."""
+    table = TABLES["closes"]
+    found = Appended(table, files, frozenset(column.name for column in table.columns) - CONCLUDED["closes"])
+    for verdict in verdicts:
+        found.append(verdict)
+    return found
+
+
+def _connections(gathered: Gathered, files: Sequence[str], found: Conclusions) -> Rows:
     """The rows of the connections: what was gathered of each, and the diagnosis of all."""
-    from analyzer.diagnosis.conclusions import FOUND, conclude
+    from analyzer.diagnosis.conclusions import FOUND
 
-    table, found = TABLES["connections"], conclude(gathered, files, places)
+    table = TABLES["connections"]
     columns = table.columns_for(len(files))
     hosts, reasons, words = list(gathered.hosts), gathered.texts.values, gathered.words.values
     texts: dict[str, list[Any]] = {"client_host": hosts, "server_host": hosts}
@@ -482,8 +512,8 @@ def _connections(gathered: Gathered, files: Sequence[str], places: Places) -> Ro
     def value_of(field: str) -> Callable[[int], Any] | None:
         return texts[field].__getitem__ if field in texts else None
 
-    own = [column for column in columns if column.name not in DIAGNOSED]
-    diagnosed = [column for column in columns if column.name in DIAGNOSED]
+    own = [column for column in columns if column.name not in CONCLUDED["connections"]]
+    diagnosed = [column for column in columns if column.name in CONCLUDED["connections"]]
     parts = (
         _Kept(own, files, FIELDS, gathered.numbers, value_of),
         _Kept(diagnosed, files, FOUND, found.numbers, found.value_of),

@@ -18,10 +18,65 @@ Written by `python docs/make_tables.py` from the data files in `analyzer/catalog
 In Python: `analyzer.CloseCode(1012).advice`. In a shell: `wsclose codes 1012`.
 """
 
+VERDICTS_HEAD = ("code", "supported", "contradicted")
+VERDICTS_ROWS = (
+    (
+        "1000, 1001",
+        "both sides closed, and neither a timer nor an unanswered Ping made it; 1001: others were closed with it, or a "
+        "browser sent it",
+        "sent at the mark of a timer that many connections show, or for a missing Pong; its reason speaks of a timeout "
+        "or (1000) a failure",
+    ),
+    ("no code", "it claims nothing", ""),
+    (
+        "1002",
+        "the other side broke a rule ([rules](rules.md))",
+        "all that the other side sent was seen, and broke none",
+    ),
+    ("1003", "the other side's last message is of another kind than all before", "it had sent no data"),
+    (
+        "1007",
+        "a byte that is not UTF-8, or DEFLATE data that can't be inflated",
+        "every message can be read, and the reason speaks of nothing else",
+    ),
+    ("1008", "never: only its sender knows its policy; the nearest features are named", ""),
+    (
+        "1009",
+        "the largest message is above a usual limit and above those taken elsewhere",
+        "the other side had sent no message",
+    ),
+    (
+        "1010",
+        "extensions were asked for and not granted",
+        "none was asked for, or all were granted, or a server sent it",
+    ),
+    (
+        "1011",
+        "a Ping was waiting for its Pong",
+        "its reason speaks of a Ping, whose Pong the sender had acknowledged in time",
+    ),
+    ("1012", "many connections were closed at once", ""),
+    ("1013", "upgrades were refused, a receive window was closed, or as many others were open each time", ""),
+    ("1014", "the leg behind the gateway had ended before", ""),
+    ("3000-4999", "the application's catalog says what is then to be seen, and it is", "it is not"),
+    ("1005, 1006, 1015, unassigned", "", "they must not be sent (rule C4)"),
+)
+
+VERDICTS = """## Is the code true?
+
+`closes.verdict` holds what a code says against what the packets show; `closes.evidence` names the packets. Bytes that
+are missing, a capture that begins after the handshake, or an extension that is not read here leave it `unverifiable`.
+"""
+
+ANSWERS = """An answer to the other side's Close is `supported` if it repeats the code, or has none; another ordinary
+code is legal there and says little (`unverifiable`). A code that is contradicted names no cause: `connections.cause` is
+then `unfounded code`, or what the end was laid to.
+"""
+
 CATALOGS = """## Application catalogs
 
-The same number means different things to different services, so a catalog is chosen by the agreed subprotocol, the host
-or the path of the handshake, never by a code. Each is one file; a new file is a new catalog.
+The same number means different things to different services, so a catalog is chosen by the agreed subprotocol, the
+host, the first messages or the path, never by a code. Each is one file; a new file is a new catalog.
 """
 
 COLUMNS = """# Tables and columns
@@ -121,6 +176,7 @@ def close_codes() -> str:
     """The page docs/close-codes.md."""
     advice = table(("advice, retry", "what it asks of a client"), list(ADVICE.items()))
     codes = [INTRODUCTION, registered(), "## Every other number\n", ranges(), "## Words for advice\n", advice]
+    codes += [VERDICTS, table(VERDICTS_HEAD, list(VERDICTS_ROWS)), ANSWERS]
     return "\n".join([*codes, CATALOGS, *(catalog_section(catalog) for catalog in catalogs())])
 
 

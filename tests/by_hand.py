@@ -73,7 +73,7 @@ class Talk:
         self.tick()
         self.send(side, 2 + len(payload))
         side.pings += 1
-        side.outstanding_pings = [*(side.outstanding_pings or []), (self.time, payload)]
+        side.outstanding_pings = [*(side.outstanding_pings or []), (self.time, payload, self.packet, 0)]
         side.last_frame = self.time
 
     def close(self, side: Side, body: bytes = b"\x03\xe8", unacknowledged: bool = False, **fields: Any) -> Close:

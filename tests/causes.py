@@ -1,8 +1,8 @@
 """Holds the causes against recordings whose true causes are known: python tests/causes.py FOLDER [--markdown]
 
 FOLDER has NAME.pcap and NAME.cause.json side by side. For every true cause it counts the connections that were named
-rightly, wrongly and not at all, and of the timers, clocks and agents that the recordings tell how many were right;
-where there is a NAME.reconnects.json, of the reconnects too.
+rightly, wrongly and not at all, and of the timers, clocks, agents and verdicts (of a side's first Close) that the
+recordings tell how many were right; where there is a NAME.reconnects.json, of the reconnects too.
 """
 
 from __future__ import annotations
@@ -38,7 +38,8 @@ EARLY = 0.3
 
 
 class Verdict(NamedTuple):
-    """One connection. cause, seconds, clock, agent: right, wrong, none (nothing said), "" (nothing is to be said)."""
+    """One connection. cause, seconds, clock, agent, code: right, wrong, none (nothing said), "" (nothing to be said);
+    of a code that is called unverifiable nothing is said."""
 
     capture: str
     truth: str
@@ -47,6 +48,7 @@ class Verdict(NamedTuple):
     seconds: str
     clock: str
     agent: str
+    code: str
     evidence: str
 
 
@@ -54,27 +56,42 @@ def verdicts(folder: Path) -> Iterator[Verdict]:
     """One for each labelled connection that is a row, and one for each that should be and is not."""
     for labels in sorted(folder.glob("*.cause.json")):
         truth = json.loads(labels.read_text("utf-8"))
-        connections = analyzer.analyze(labels.with_name(truth["capture"])).connections
+        result = analyzer.analyze(labels.with_name(truth["capture"]))
+        connections, closes = result.connections, result.closes
         rows = {(f"{row.client_ip}:{row.client_port}", row.server_port): row for row in connections.itertuples()}
         for label in truth["connections"]:
             row = rows.get((label["client"], int(label["server"].rpartition(":")[2])))
             if row is not None:
-                yield verdict(truth["capture"], label, row)
+                yield verdict(truth["capture"], label, row, closes[closes["connection"] == row.Index])
             elif not MAPPING[label["cause"]]:
                 continue
             else:
                 yield Verdict(truth["capture"], label["cause"], "no row", "none", "", "", "", "")
 
 
-def verdict(capture: str, label: dict[str, Any], row: Any) -> Verdict:
+def verdict(capture: str, label: dict[str, Any], row: Any, closes: Any) -> Verdict:
     """What is right and wrong about one row."""
     right = row.cause in MAPPING[label["cause"]]
     cause = "right" if right else "none" if row.cause in SAYS_NOTHING else "wrong"
     by = None if row.cause_by != row.cause_by else row.cause_by
     wanted = label["by"]
     agent = "" if wanted == "none" else "none" if by is None else "right" if by == wanted else "wrong"
+    code, evidence = _codes(label, closes)
+    evidence = evidence or str(row.evidence)
     of_timer = _seconds(label, row), _clock(label, row)
-    return Verdict(capture, label["cause"], str(row.cause), cause, *of_timer, agent, str(row.evidence))
+    return Verdict(capture, label["cause"], str(row.cause), cause, *of_timer, agent, code, evidence)
+
+
+def _codes(label: dict[str, Any], closes: Any) -> tuple[str, str]:
+    """The verdicts on both sides' codes, as one word; the evidence of one that is not right."""
+    words = {}
+    for side, wanted in label.get("verdicts", {}).items():
+        own = closes[closes["sender"] == side]
+        said = "no row" if own.empty else str(own["verdict"].iloc[0])
+        word = "right" if said == wanted else "none" if said in ("unverifiable", "no row") else "wrong"
+        words[word] = said if own.empty else f"{own['code'].iloc[0]} {said}: {own['evidence'].iloc[0]}"
+    word = next((each for each in ("wrong", "none", "right") if each in words), "")
+    return word, words.get(word, "") if word != "right" else ""
 
 
 def _seconds(label: dict[str, Any], row: Any) -> str:
@@ -124,7 +141,8 @@ def _reconnect(label: dict[str, Any], found: list[tuple[str, str, Any]]) -> str:
 
 def table(found: list[Verdict], markdown: bool) -> list[str]:
     """The counts for every true cause, then the sums."""
-    head = ("true cause", "connections", "right", "wrong", "not at all", "timer: r/w/n", "clock: r/w/n", "by: r/w/n")
+    head = ("true cause", "connections", "right", "wrong", "not at all")
+    head += ("timer: r/w/n", "clock: r/w/n", "by: r/w/n", "code: r/w/n")
     rows = [head]
     for truth in sorted({each.truth for each in found}):
         rows.append(_line(truth, [each for each in found if each.truth == truth]))
@@ -143,7 +161,7 @@ def _aligned(rows: list[tuple[str, ...]], markdown: bool) -> list[str]:
 
 def _line(name: str, found: list[Verdict]) -> tuple[str, ...]:
     causes = Counter(each.cause for each in found)
-    sides = [Counter(getattr(each, what) for each in found) for what in ("seconds", "clock", "agent")]
+    sides = [Counter(getattr(each, what) for each in found) for what in ("seconds", "clock", "agent", "code")]
     parts = ["/".join(str(side[word]) for word in WORDS) for side in sides]
     parts = [part if part != "0/0/0" else "" for part in parts]
     return (name, str(len(found)), *(str(causes[word]) for word in WORDS), *parts)
@@ -157,7 +175,7 @@ def main(folder: str, *options: str) -> int:
     counts = [(name, *(str(count[word]) for word in WORDS)) for name, count in reconnects(Path(folder))]
     if counts:
         print("", *_aligned([("reconnects of", "right", "wrong", "not at all"), *counts], markdown), sep="\n")
-    wrong = [each for each in found if "wrong" in each or each.cause == "none"]
+    wrong = [each for each in found if "wrong" in each or "none" in (each.cause, each.code)]
     for (capture, truth, said), number in Counter((each.capture, each.truth, each.said) for each in wrong).items():
         example = next(each for each in wrong if (each.capture, each.truth, each.said) == (capture, truth, said))
         print(f"{capture}: {number} x {truth!r}: {said!r} {example[3:7]}: {example.evidence}", file=sys.stderr)

@@ -11,7 +11,7 @@ from pathlib import Path
 import pytest
 
 import analyzer.catalogs
-from analyzer.catalogs import REGISTRY, Catalog, CatalogCode, catalog_for, catalogs, files, read
+from analyzer.catalogs import CONDITIONS, REGISTRY, Catalog, CatalogCode, catalog_for, catalogs, files, read
 from analyzer.closecodes import ADVICE, SENDERS, CloseCode
 
 HANDSHAKES = [(example, catalog.file) for catalog in catalogs() for example in read(catalog.file)["examples"]]
@@ -87,12 +87,14 @@ class TestContent:
             assert entry.meaning.endswith(".")
             assert entry.retry in ADVICE
             assert entry.sent_by in SENDERS
+        assert all(entry.shows in ("", *CONDITIONS) for entry in catalog.codes)
 
 
 class TestDetection:
     @pytest.mark.parametrize(("example", "file"), HANDSHAKES)
     def test_a_service_is_known_by_the_handshakes_that_its_file_gives(self, example, file):
-        found = catalog_for(example.get("subprotocol"), example.get("host"), example.get("path"))
+        spoken = [example[side].encode() if side in example else None for side in ("client", "server")]
+        found = catalog_for(example.get("subprotocol"), example.get("host"), example.get("path"), *spoken)
         assert isinstance(found, Catalog)
         assert found.file == file
 
@@ -109,6 +111,17 @@ class TestDetection:
 
     def test_the_host_goes_before_the_path(self):
         assert catalog_for(None, "gateway.discord.gg", "/connection/websocket").file == "discord-gateway.toml"
+
+    def test_a_first_message_goes_before_the_path_and_after_the_host(self):
+        hello = b'{"t":null,"s":null,"op":10,"d":{"heartbeat_interval":41250}}'
+        assert catalog_for(None, "example.org", "/connection/websocket", None, hello).file == "discord-gateway.toml"
+        assert catalog_for(None, "eventsub.wss.twitch.tv", "/", None, hello).file == "twitch-eventsub.toml"
+        assert catalog_for(None, "example.org", "/", hello, None) is None
+        assert catalog_for(None, "example.org", "/", None, b'{"op":10}') is None
+
+    def test_pushers_http_interface_is_no_websocket_of_it(self):
+        for path in ("/apps/1/events?protocol=7", "/api/key?protocol=7", "/application/key?protocol=7"):
+            assert catalog_for(None, "example.org", path) is None
 
     def test_a_long_hostile_path_takes_no_time_to_speak_of(self):
         assert catalog_for(None, "example.org", "/app/key?" + "&protocol" * 100_000) is None

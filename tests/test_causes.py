@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from pathlib import Path
 
 import pytest
@@ -32,13 +33,18 @@ def test_no_timer_and_no_agent_is_named_wrongly(found: list[Verdict]) -> None:
     assert [each for each in found if "wrong" in (each.seconds, each.clock, each.agent)] == []
 
 
+def test_every_verdict_is_right(found: list[Verdict]) -> None:
+    assert len([each for each in found if each.code]) > 100
+    assert [each for each in found if each.code not in ("right", "")] == []
+
+
 def test_equal_jobs_of_clients_are_no_timer(found: list[Verdict]) -> None:
     said = {each.said for each in found if each.capture.startswith("trap-same-length-jobs")}
     assert said == {"clean close"}
 
 
 def test_every_finding_has_its_basis_and_evidence() -> None:
-    captures = [labels.with_name(labels.name.replace("cause.json", "pcap")) for labels in labelled()]
+    captures = [labels.with_name(json.loads(labels.read_text("utf-8"))["capture"]) for labels in labelled()]
     for connections in (analyzer.analyze(capture, tables=("connections",)).connections for capture in captures):
         assert connections["cause"].notna().all()
         assert connections["cause_basis"].notna().all()

@@ -28,6 +28,7 @@ from analyzer.diagnosis.facts import (
     Tail,
 )
 from analyzer.diagnosis.finding import Case, Expiry, Finding, Scene
+from analyzer.diagnosis.neighbours import Neighbours
 from analyzer.diagnosis.timers import CLOCKS, SECOND, Timer, timers_of
 from analyzer.records import END_FIN, END_GOAWAY, END_RST, END_STREAM, END_STREAM_RESET, MISSING, NO_TIME
 
@@ -39,7 +40,7 @@ PLAIN = Facts(
     server_idle=SECOND // 6, client_messages=3, server_messages=4, client_ping=NO_TIME, server_ping=NO_TIME,
     round_trip=MISSING, first_packet=1, last_packet=30, last_file=0, key=MISSING, survived=0, point=0, client_port=4000,
     http_stream=MISSING, initial=MISSING, asked=1, forwarded=MISSING, forwarded_port=MISSING, path_hash=MISSING,
-    client_saw=MISSING, server_saw=MISSING,
+    client_saw=MISSING, server_saw=MISSING, largest_client_message=MISSING,
 )  # fmt: skip
 QUIET = Tail(
     packets=9, time_to_live=64, last_time=20 * SECOND, finished=False, reset_packet=0, reset_time_to_live=-1,
@@ -54,18 +55,25 @@ def case(
     reason: str = "", client: dict[str, Any] | None = None, server: dict[str, Any] | None = None, **facts: Any
 ) -> Case:
     """A connection that differs from an ordinary one in these facts. client, server: of the tails."""
-    beside = {name: facts.pop(name) for name in ("key_text", "accept", "upgrade", "silence_end") if name in facts}
+    names = ("key_text", "accept", "upgrade", "silence_end", "place")
+    beside = {name: facts.pop(name) for name in names if name in facts}
     extra = {name: facts.pop(name) for name in ("expiries",) if name in facts}
     details = Details(
         Tail(**TAIL | (client or {})), Tail(**TAIL | (server or {})), 6 * SECOND, beside.get("silence_end", NO_TIME),
         2 * SECOND, 60 * SECOND, beside.get("key_text"), beside.get("accept"), beside.get("upgrade", "websocket"),
-        (None, None, None),
+        beside.get("place", (None,) * 5),
     )  # fmt: skip
     scene = Scene(
-        ["", reason], ["10.0.0.9:80"], ["a.pcap"], lambda row: PLAIN, {0: details}, lambda code, place: None,
+        ["", reason], ["10.0.0.9:80"], ["a.pcap"], lambda row: PLAIN, {0: details}, neighbours(),
         timer_of=[-1], event_of=[-1], **extra,
     )  # fmt: skip
     return Case(0, PLAIN._replace(**facts), scene)
+
+
+def neighbours(*others: Facts, own: Facts = PLAIN) -> Neighbours:
+    """The connection of `case`, and these others."""
+    rows = np.array([own, *others], np.int64)
+    return Neighbours({name: rows[:, place] for place, name in enumerate(Facts._fields)}, {})
 
 
 def closed(code: int, side: int = SERVER, **facts: Any) -> dict[str, Any]:
@@ -196,11 +204,16 @@ def test_a_code_names_its_cause(function: Found, code: int, side: int, cause: st
 
 
 def test_a_private_code_is_explained_by_its_catalog() -> None:
-    each = case(**closed(4201))
-    assert closing.catalogued(each) is None
-    each.scene.catalog_text = lambda code, place: "Pong reply not received (Pusher)"
-    finding = closing.catalogued(each)
+    assert closing.catalogued(case(**closed(4201))) is None
+    pusher = (None, None, "/app/key?protocol=7", None, None)
+    assert closing.catalogued(case(**closed(4201), place=pusher)) is None
+    finding = closing.heartbeat(case(**closed(4201), place=pusher))
     assert finding is not None and finding.cause == "heartbeat missed"
+    finding = closing.catalogued(case(**closed(4001), place=pusher))
+    assert finding is not None and "Application does not exist" in finding.evidence
+    twitch = (None, "eventsub.wss.twitch.tv", "/", None, None)
+    finding = closing.keepalive(case(**closed(4002, server_ping=18 * SECOND), place=twitch))
+    assert finding is not None and (finding.cause, finding.basis) == ("keepalive timeout", "observed")
 
 
 def test_a_close_that_is_never_answered_ends_by_a_timeout() -> None:

@@ -10,13 +10,14 @@ from pathlib import Path
 
 import pytest
 
-GROUND = {"analyzer", "records", "limits", "problems", "room"}
+GROUND = {"analyzer", "records", "heard", "limits", "problems", "room"}
 STAGES = {"capture", "packets", "streams", "tls", "upgrade", "frames", "messages", "outcome", "diagnosis"}
 HELPERS_OF = {
     "streams": {"flow_table", "reassembly"},
     "reassembly": {"assembler"},
     "frames": {"chains"},
     "messages": {"utf8"},
+    "outcome": {"periods"},
     "upgrade": {"chains"},
 }
 HELPERS = set().union(*HELPERS_OF.values())  # algorithms of stages, in files of their own

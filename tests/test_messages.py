@@ -139,7 +139,8 @@ def test_a_pong_answers_its_ping_and_all_earlier_ones():
     talk.say("client", frame(PONG, b"unasked", key=KEY), time=260)
     assert talk.server.pings == 4
     assert talk.server.round_trips == [50]
-    assert talk.server.outstanding_pings == [(300, b"3")]
+    assert talk.server.outstanding_pings == [(300, b"3", 4, 0)]
+    assert talk.server.answered == (200, 3, 0, 250, 5, 0, 7)
 
 
 def test_crossing_closes_are_told_by_what_had_been_acknowledged():

@@ -110,7 +110,7 @@ class TestPings:
 
     def test_pings_without_times_are_not_judged(self) -> None:
         talk = Talk()
-        talk.client.outstanding_pings = [(NO_TIME, b"")]
+        talk.client.outstanding_pings = [(NO_TIME, b"", 3, 0)]
         assert conclude(talk.connection).unanswered_pings == MISSING
 
     def test_round_trips_of_both_sides_make_median_and_maximum(self) -> None:

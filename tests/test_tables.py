@@ -13,7 +13,7 @@ from by_hand import SECOND, START, Talk
 from analyzer.diagnosis.facts import FIELDS
 from analyzer.diagnosis.finding import Finding
 from analyzer.records import MISSING, NO_TIME, Close, Frame, Message, Side
-from analyzer.schema import DIAGNOSED, TABLES, TEXT, address
+from analyzer.schema import CONCLUDED, TABLES, TEXT, address
 from analyzer.tables import PIECE, Tables
 
 ALL = frozenset(TABLES)
@@ -244,7 +244,7 @@ class TestCloses:
         for name in ("host", "path", "subprotocol"):
             setattr(talk.connection, name, fields.pop(name, None))
         close = talk.close(talk.server if who == "server" else talk.client, body, **fields)
-        return tables({"closes"}, closes=[close])["closes"].loc[0]
+        return tables({"closes"}, closes=[close], connections=[talk.connection])["closes"].loc[0]
 
     def test_a_row_says_what_the_frame_carried(self) -> None:
         row = self.row(b"\x03\xe8bye")
@@ -299,13 +299,27 @@ class TestCloses:
     def test_the_same_close_of_both_sides_is_told_apart(self) -> None:
         talk = Talk()
         closes: list[Close] = [talk.close(side, b"\x03\xf2") for side in (talk.client, talk.server)]
-        frame = tables({"closes"}, closes=closes)["closes"]
+        frame = tables({"closes"}, closes=closes, connections=[talk.connection])["closes"]
         assert list(frame["sender"]) == ["client", "server"]
         assert list(frame["legal"]) == [True, False]
 
     def test_the_catalog_is_chosen_by_the_handshake(self) -> None:
         assert self.row(b"\x11\x30", subprotocol="graphql-transport-ws")["catalog"] == "GraphQL over WebSocket"
         assert self.row(b"\x11\x30")["catalog"] is pd.NA
+
+    def test_a_close_has_its_verdict_and_what_it_rests_on(self) -> None:
+        row = self.row(b"\x03\xee")
+        assert row["verdict"] == "contradicted" and "C4" in row["evidence"]
+
+    def test_verdicts_stand_beside_their_closes_whatever_order_the_connections_end_in(self) -> None:
+        talks = [Talk(), Talk()]
+        talks[1].connection.number = 1
+        bodies = (b"\x03\xee", b"\x03\xe8")
+        closes = [talk.close(talk.server, body) for talk, body in zip(talks, bodies, strict=True)]
+        ended = [talk.connection for talk in reversed(talks)]
+        frame = tables({"closes"}, closes=closes, connections=ended)["closes"]
+        assert list(frame["code"]) == [1006, 1000]
+        assert list(frame["verdict"]) == ["contradicted", "unverifiable"]
 
 
 class TestFrames:
@@ -416,8 +430,8 @@ class TestPieces:
 
     def test_pieces_are_not_kept_and_connections_and_the_ledger_are(self) -> None:
         given, kept = self.pieces(3)
-        assert [name for name, _ in given] == ["closes", "frames", "messages", "violations"]
-        assert set(kept) == {"connections", "reconnects", "ledger"}
+        assert [name for name, _ in given] == ["frames", "messages", "violations"]
+        assert set(kept) == {"connections", "closes", "reconnects", "ledger"}
         assert list(kept["connections"]["server_reason"]) == ["bye"]
 
     def test_a_table_without_rows_is_given_once_and_empty(self) -> None:
@@ -429,6 +443,6 @@ class TestPieces:
 
 def test_every_column_of_the_connections_is_kept_by_the_diagnosis():
     for column in TABLES["connections"].columns:
-        kept = Finding._fields if column.name in DIAGNOSED else FIELDS
+        kept = Finding._fields if column.name in CONCLUDED["connections"] else FIELDS
         assert isinstance(column.sources, str) and column.sources in kept, column.name
     assert len(set(FIELDS)) == len(FIELDS)

@@ -1,12 +1,14 @@
 """Application catalogs: what services mean by their own close codes. One data file each, *.toml beside this one.
 
 The same number means different things to different services (4001 has eight meanings), so a catalog is chosen by
-what the handshake shows, never by a code.
+what the handshake or the first messages show, never by a code.
 
-A catalog file has `name`, `source`, perhaps `note`; `detect`, alternatives of `subprotocol` (glob), `host` (glob) and
-`path` (regular expression, from the beginning, query included), all that are given must fit; `codes` and `ranges`
-(first, last) with `name`, `meaning`, `retry` (a word of closecodes.ADVICE) and, if it isn't the server, `sent_by`;
-`examples`, handshakes by which the tests see that it is found.
+A catalog file has `name`, `source`, perhaps `note`; `detect`, alternatives of `subprotocol` (glob), `host` (glob),
+`path` (regular expression, from the beginning, query included) and `client` or `server` (regular expression, from the
+beginning of that side's first message), all that are given must fit; `codes` and `ranges` (first, last) with `name`,
+`meaning`, `retry` (a word of closecodes.ADVICE), if it isn't the server `sent_by`, and perhaps `shows`, what is to be
+seen on the wire where the code is true (a word of CONDITIONS), for which `seconds` may be needed; `examples`,
+handshakes and first messages by which the tests see that it is found.
 """
 
 from __future__ import annotations
@@ -18,15 +20,29 @@ from typing import Any, NamedTuple
 
 REGISTRY = "registry.toml"
 
+CONDITIONS = {
+    "silence": "nobody sent anything for so many seconds",
+    "client silence": "the client sent nothing for so many seconds",
+    "age": "the connection was so many seconds old",
+    "no message": "the client had sent no message",
+    "a message": "the client had sent a message",
+    "no pong": "a Ping of the server had no Pong",
+    "no reply": "the client sent nothing after the server's last message",
+}
+"""What can be seen on the wire where a code of an application is true."""
+
 
 class CatalogCode(NamedTuple):
-    """What a service means by one code. retry: a key of closecodes.ADVICE; sent_by: one of closecodes.SENDERS."""
+    """What a service means by one code. retry: a key of closecodes.ADVICE; sent_by: one of closecodes.SENDERS; shows:
+    a key of CONDITIONS, "" if nothing can be seen; seconds: for those that need them."""
 
     code: int
     name: str
     meaning: str
     retry: str
     sent_by: str = "server"
+    shows: str = ""
+    seconds: float = 0
 
 
 class CatalogRange(NamedTuple):
@@ -46,19 +62,24 @@ class Detection(NamedTuple):
     subprotocol: re.Pattern[str] | None
     host: re.Pattern[str] | None
     path: re.Pattern[str] | None
+    client: re.Pattern[bytes] | None
+    server: re.Pattern[bytes] | None
 
-    def fits(self, subprotocol: str, host: str, path: str) -> bool:
+    def fits(self, subprotocol: str, host: str, path: str, client: bytes, server: bytes) -> bool:
         """Does everything that it names match?"""
         return (
             (self.subprotocol is None or self.subprotocol.match(subprotocol) is not None)
             and (self.host is None or self.host.match(host) is not None)
             and (self.path is None or self.path.match(path) is not None)
+            and (self.client is None or self.client.match(client) is not None)
+            and (self.server is None or self.server.match(server) is not None)
         )
 
     @property
-    def strength(self) -> tuple[bool, bool, bool]:
+    def strength(self) -> tuple[bool, bool, bool, bool]:
         """Which of several that fit to believe: the agreed subprotocol says most, the path least."""
-        return self.subprotocol is not None, self.host is not None, self.path is not None
+        spoken = self.client is not None or self.server is not None
+        return self.subprotocol is not None, self.host is not None, spoken, self.path is not None
 
 
 class Catalog(NamedTuple):
@@ -88,14 +109,21 @@ def catalogs() -> list[Catalog]:
     return list(_catalogs())
 
 
-def catalog_for(subprotocol: str | None, host: str | None, path: str | None) -> Catalog | None:
-    """The catalog of the service that a handshake shows, None if it shows none that is known.
+def catalog_for(
+    subprotocol: str | None,
+    host: str | None,
+    path: str | None,
+    client: bytes | None = None,
+    server: bytes | None = None,
+) -> Catalog | None:
+    """The catalog of the service that a handshake or the first messages show, None if they show none that is known.
 
-    subprotocol: as the server agreed; host: the Host field, with its port or without; path: with its query.
+    subprotocol: as the server agreed; host: the Host field, with its port or without; path: with its query; client,
+    server: the beginning of that side's first message.
     """
     hostname = _hostname(host or "")
     for rule, catalog in _detections():
-        if rule.fits(subprotocol or "", hostname, path or ""):
+        if rule.fits(subprotocol or "", hostname, path or "", client or b"", server or b""):
             return catalog
     return None
 
@@ -144,9 +172,17 @@ def _catalog(file: str, data: dict[str, Any]) -> Catalog:
     )
 
 
-def _detection(subprotocol: str | None = None, host: str | None = None, path: str | None = None) -> Detection:
+def _detection(
+    subprotocol: str | None = None,
+    host: str | None = None,
+    path: str | None = None,
+    client: str | None = None,
+    server: str | None = None,
+) -> Detection:
     return Detection(
         subprotocol=None if subprotocol is None else re.compile(translate(subprotocol)),
         host=None if host is None else re.compile(translate(host)),
         path=None if path is None else re.compile(path),
+        client=None if client is None else re.compile(client.encode(), re.DOTALL),
+        server=None if server is None else re.compile(server.encode(), re.DOTALL),
     )

@@ -7,7 +7,20 @@ import re
 from analyzer.diagnosis.facts import CLIENT, NO_CLOSE, SERVER, SIDE_NAMES, UNANSWERED_CLOSE
 from analyzer.diagnosis.finding import Case, Finding, other, seconds
 from analyzer.diagnosis.timers import CLOCKS, SECOND, width_of
-from analyzer.diagnosis.vocabulary import AFTER_CLOSE, CLOCK_NAMES, INFERRED, OBSERVED, PING, SINCE
+from analyzer.diagnosis.verdicts.judging import BY_CODE
+from analyzer.diagnosis.verdicts.keepalive import busy
+from analyzer.diagnosis.verdicts.private import private
+from analyzer.diagnosis.verdicts.verdict import Verdict, first_close
+from analyzer.diagnosis.vocabulary import (
+    AFTER_CLOSE,
+    CLOCK_NAMES,
+    CONTRADICTED,
+    INFERRED,
+    OBSERVED,
+    PING,
+    SINCE,
+    SUPPORTED,
+)
 from analyzer.records import MISSING, NO_TIME
 
 KEEPALIVE = re.compile(r"keep-?alive|\bp[io]ng", re.IGNORECASE)
@@ -15,6 +28,7 @@ HEARTBEAT = re.compile(r"heart[- ]?beat|keep-?alive|\bno pong|pong reply|\bping\
 SHORTEST_PING = 3 * SECOND // 10
 """A Ping that was sent so shortly before the end proves nothing."""
 PATIENCE = SECOND
+PRIVATE = 3000  # codes from here on mean what the application says (RFC 6455 7.4.2)
 EXPLAINED = {
     1002: "protocol error",
     1003: "unsupported data",
@@ -27,6 +41,8 @@ EXPLAINED = {
     1014: "bad gateway",
 }
 """Codes that say why by themselves."""
+ABOUT_THE_OTHER = (1002, 1003, 1007, 1009, 1010, 1014)
+"""Of them those that speak of what the other side did: without a sign of it they show no cause, they only name one."""
 
 
 def ping_age(case: Case) -> int:
@@ -42,10 +58,12 @@ def keepalive(case: Case) -> Finding | None:
     side, peer = SIDE_NAMES[case.closer], SIDE_NAMES[other(case.closer)]
     if age < SHORTEST_PING:
         return None
-    said = case.code == 1011 or (case.code >= 0 and KEEPALIVE.search(case.reason) is not None)
+    said = case.code == 1011 or (case.code >= 0 and KEEPALIVE.search(_words(case)) is not None)
     if not said and (case.code not in (NO_CLOSE, 1000, 0, 1001, 1002) or age < _patience(case)):
         return None
-    evidence = f"{case.close_text} {seconds(age)} after the {side}'s Ping to the {peer}; "
+    heard = case.heard(case.closer)
+    where = "" if heard is None or heard.ping is None else f" ({case.packet(heard.ping[2], heard.ping[3])})"
+    evidence = f"{case.close_text} {seconds(age)} after the {side}'s Ping to the {peer}{where}; "
     trip, answer = case.facts.round_trip, _answered_after(case)
     if trip != MISSING and trip >= age:
         evidence += f"the Pong came {seconds(trip - age)} too late"
@@ -53,8 +71,13 @@ def keepalive(case: Case) -> Finding | None:
     if 0 <= answer < age // 2:
         evidence += f"no Pong had come, yet the {peer} answered the Close in {seconds(answer)}: alive, but slow"
         return Finding("late pong", INFERRED, side, evidence, age, PING)
-    evidence += f"no Pong came{_acknowledged(case)}"
+    evidence += f"no Pong came{_acknowledged(case)}{'' if heard is None else busy(heard, peer)}"
     return Finding("keepalive timeout", OBSERVED if said else INFERRED, side, evidence, age, PING)
+
+
+def _words(case: Case) -> str:
+    """What the reason says, and what a private code is called."""
+    return case.reason if case.code < PRIVATE else f"{case.reason} {case.named}"
 
 
 def _answered_after(case: Case) -> int:
@@ -82,8 +105,8 @@ def _acknowledged(case: Case) -> str:
 
 
 def heartbeat(case: Case) -> Finding | None:
-    """The reason says that the application's own heartbeat stayed away."""
-    if case.code < 0 or not case.reason or HEARTBEAT.search(case.reason) is None or ping_age(case) >= SHORTEST_PING:
+    """The reason, or the code by its catalog, says that the application's own heartbeat stayed away."""
+    if case.code < 0 or HEARTBEAT.search(_words(case)) is None or ping_age(case) >= SHORTEST_PING:
         return None
     idle = case.facts.server_idle if case.closer == CLIENT else case.facts.client_idle
     peer = SIDE_NAMES[other(case.closer)]
@@ -106,34 +129,37 @@ def restart(case: Case) -> Finding | None:
     """Close 1012, to one or to all."""
     if case.code != 1012:
         return None
-    return Finding("server restart", OBSERVED, case.agent, case.close_text + _together(case))
-
-
-def _together(case: Case) -> str:
-    number = case.scene.event_of[case.row] if case.scene.event_of else -1
-    if number < 0:
-        return ""
-    event = case.scene.events[number]
-    return f"; so did {event.count - 1} other connections of {case.service} within {seconds(event.end - event.begin)}"
+    return Finding("server restart", OBSERVED, case.agent, case.close_text)
 
 
 def explained(case: Case) -> Finding | None:
-    """The code itself says why."""
-    cause = EXPLAINED.get(case.code)
-    if cause is None:
+    """The code itself says why, and nothing contradicts it."""
+    cause, close = EXPLAINED.get(case.code), first_close(case, case.closer)
+    if cause is None or close is None:
         return None
-    return Finding(cause, OBSERVED, "proxy" if case.code == 1014 else case.agent, case.close_text)
+    verdict = BY_CODE[case.code](case, close)
+    if verdict.verdict == CONTRADICTED:
+        return _unfounded(case, verdict)
+    basis = INFERRED if verdict.verdict != SUPPORTED and case.code in ABOUT_THE_OTHER else OBSERVED
+    return Finding(cause, basis, "proxy" if case.code == 1014 else case.agent, f"{case.close_text}: {verdict.evidence}")
+
+
+def _unfounded(case: Case, verdict: Verdict) -> Finding:
+    return Finding("unfounded code", OBSERVED, case.agent, f"{case.close_text}, but {verdict.evidence}")
 
 
 def catalogued(case: Case) -> Finding | None:
     """A code of the application whose meaning is known, by its catalog or the registry."""
-    if case.code < 3000 or case.code >= 5000 or case.details is None:
+    close = first_close(case, case.closer)
+    if case.code < PRIVATE or case.code >= 5000 or close is None:
         return None
-    known = case.scene.catalog_text(case.code, case.details.place)
-    if known is None:
+    verdict = private(case, close)
+    if verdict.verdict == CONTRADICTED:
+        return _unfounded(case, verdict)
+    name = case.named
+    if name == "Other" or HEARTBEAT.search(name):
         return None
-    cause = "heartbeat missed" if HEARTBEAT.search(known) else "application code"
-    return Finding(cause, OBSERVED, case.agent, f"{case.close_text}: {known}")
+    return Finding("application code", OBSERVED, case.agent, f"{case.close_text}: {verdict.evidence}")
 
 
 def close_timeout(case: Case) -> Finding | None:

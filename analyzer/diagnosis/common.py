@@ -68,10 +68,9 @@ def other_leg(case: Case) -> Finding | None:
 
 def event(case: Case) -> Finding | None:
     """The server ended all its connections at once."""
-    number = case.scene.event_of[case.row] if case.scene.event_of else -1
-    if number < 0:
+    found = case.event
+    if found is None:
         return None
-    found = case.scene.events[number]
     evidence = (
         f"{case.close_text}; {found.count} connections of {case.service} ended so within "
         f"{seconds(found.end - found.begin)}, {found.survivors or 'none'} went on"

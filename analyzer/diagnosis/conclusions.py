@@ -2,13 +2,11 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from typing import Any
 
 import numpy as np
 
-from analyzer.catalogs import catalog_for
-from analyzer.closecodes import CloseCode
 from analyzer.diagnosis import closing, common, elsewhere, handshakes, transport
 from analyzer.diagnosis.events import events_of
 from analyzer.diagnosis.facts import (
@@ -28,13 +26,19 @@ from analyzer.diagnosis.facts import (
 )
 from analyzer.diagnosis.finding import Case, Cause, Expiry, Finding, Scene, seconds
 from analyzer.diagnosis.gathering import Gathered, Numbering
+from analyzer.diagnosis.neighbours import Neighbours
 from analyzer.diagnosis.places import Places, places_of
 from analyzer.diagnosis.timers import timers_of
+from analyzer.diagnosis.verdicts.judging import judge
+from analyzer.diagnosis.verdicts.verdict import Sent, Verdict
 from analyzer.diagnosis.vocabulary import INFERRED, OBSERVED
 from analyzer.records import MISSING, NO_TIME
 
 Numbers = Any  # numpy arrays of int64
 
+REASON = Sent._fields.index("reason")
+PLAIN_END = Finding("clean close", OBSERVED, None, "")
+"""Of a connection that ended as it should."""
 FOUND = Finding._fields
 INITIATOR = FIELDS.index("initiator")
 CLOSES = tuple(
@@ -167,25 +171,44 @@ def _columns(table: Numbers) -> dict[str, Numbers]:
     return {name: table[:, place] for place, name in enumerate(Facts._fields)}
 
 
-def conclude(gathered: Gathered, files: Sequence[str], places: Places) -> Conclusions:
-    """The findings of all connections. files: names, by index."""
-    table = _table(gathered)
-    columns = _columns(table)
-    scene = Scene(
-        [text or "" for text in gathered.texts.values],
-        [_service(key) for key in gathered.services],
-        files,
-        lambda row: Facts._make(table[row].tolist()),
-        gathered.details,
-        _catalog_text,
-        places=places,
-    )
-    plain = _plain(columns, scene)
-    conclusions = Conclusions(gathered, scene)
-    findings, missed = _findings(columns, scene, plain)
-    conclusions.take(columns, plain, findings)
-    conclusions.add(missed, places)
-    return conclusions
+class Diagnosis:
+    """What is concluded of all connections that were gathered. files: names, by index."""
+
+    def __init__(self, gathered: Gathered, files: Sequence[str], places: Places) -> None:
+        table = _table(gathered)
+        self._columns = _columns(table)
+        self._scene = Scene(
+            [text or "" for text in gathered.texts.values],
+            [_service(key) for key in gathered.services],
+            files,
+            lambda row: Facts._make(table[row].tolist()),
+            gathered.details,
+            Neighbours(self._columns, gathered.details),
+            places=places,
+        )
+        self._gathered, self._places = gathered, places
+        self._plain = _plain(self._columns, self._scene)
+        self._found, self._missed = _findings(self._columns, self._scene, self._plain)
+
+    def findings(self) -> Conclusions:
+        """The findings of all connections."""
+        conclusions = Conclusions(self._gathered, self._scene)
+        conclusions.take(self._columns, self._plain, self._found)
+        conclusions.add(self._missed, self._places)
+        return conclusions
+
+    def verdicts(self) -> Iterator[Verdict]:
+        """The verdict on every Close, in the order in which they were gathered."""
+        row_of = {number: row for row, number in enumerate(self._columns["number"].tolist())}
+        width = len(Sent._fields)
+        closes = memoryview(self._gathered.closes)
+        for at in range(0, len(closes), width):
+            values: list[Any] = closes[at : at + width].tolist()
+            row = row_of[values[0]]
+            sent = Sent(*values)
+            sent = sent._replace(reason=self._scene.texts[values[REASON]])
+            case = Case(row, self._scene.facts(row), self._scene)
+            yield judge(case, sent, self._found.get(row, PLAIN_END))
 
 
 def _findings(
@@ -342,14 +365,6 @@ def _nothing(scene: Scene, row: int) -> Finding:
     return _not_enough(Case(row, scene.facts(row), scene))
 
 
-def _catalog_text(code: int, place: tuple[str | None, str | None, str | None]) -> str | None:
-    """What a private code means to the application that the handshake shows; None if that is not known."""
-    catalog = catalog_for(*place)
-    known = None if catalog is None else catalog.code(code)
-    if known is not None and catalog is not None:
-        return f"{known.name} ({catalog.name})"
-    registered = CloseCode(code)
-    return None if registered.name == "Other" else str(registered.name)
 
 
 def _service(key: tuple[int, int, int, int]) -> str:

@@ -53,7 +53,7 @@ def events_of(columns: dict[str, Numbers], closer: Numbers, eligible: Numbers) -
             continue
         event = _event(together, columns)
         if event is not None:
-            member[together[columns["opened"][together] < event.begin - TOGETHER]] = len(found)
+            member[together[columns["opened"][together] < event.begin]] = len(found)
             found.append(event)
     return found, member
 
@@ -71,9 +71,10 @@ def _event(rows: Numbers, columns: dict[str, Numbers]) -> Event | None:
     service, code = int(columns["service"][rows[0]]), int(columns["server_code"][rows[0]])
     same = columns["service"] == service
     opened = columns["opened"]
-    rows = rows[opened[rows] < begin - TOGETHER]  # the others were ended one by one as they came
+    hit = int(np.count_nonzero(opened[rows] < begin))  # the others were ended one by one as they came
+    rows = rows[opened[rows] < begin - TOGETHER]
     until = np.where(ending == NO_TIME, np.iinfo(np.int64).max, ending)
     survivors = int(np.count_nonzero(same & (opened != NO_TIME) & (opened < begin) & (until > end + OVER)))
     if survivors > len(rows) or len(rows) < FEWEST:
         return None
-    return Event(service, code, len(rows), begin, end, survivors)
+    return Event(service, code, hit, begin, end, survivors)

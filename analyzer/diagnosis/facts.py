@@ -10,6 +10,8 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import NamedTuple
 
+from analyzer.heard import Heard
+
 NOBODY, CLIENT, SERVER, BOTH = range(4)
 NO_CLOSE = -1
 SIDES = {None: NOBODY, "client": CLIENT, "server": SERVER, "both": BOTH}
@@ -86,15 +88,20 @@ class Facts(NamedTuple):
     path_hash: int
     client_saw: int
     server_saw: int
+    largest_client_message: int
+
+
+Place = tuple[str | None, str | None, str | None, bytes | None, bytes | None]
 
 
 COLUMNS = (
     *("server_port", "duration", "client_exact", "server_exact", "complete"),
     *("client_frames", "server_frames", "client_bytes", "server_bytes", "client_wire_bytes", "server_wire_bytes"),
-    *("largest_client_message", "largest_server_message", "client_pings", "server_pings", "unanswered_pings"),
+    *("largest_server_message", "client_pings", "server_pings", "unanswered_pings"),
     *("ping_rtt_median", "sent_client_code", "sent_server_code", "close_latency", "clean"),
     *("retransmissions", "lost_bytes", "resyncs", "violations", "first_file"),
     *("inferred_reason_length", "inferred_ping_period"),
+    *("client_ping_period", "client_ping_jitter", "server_ping_period", "server_ping_jitter"),
 )
 """Numbers that the table has beside the Facts, named as its columns; sent_client_code: MISSING without a code."""
 
@@ -146,10 +153,14 @@ class Secured(NamedTuple):
 
 @dataclass(slots=True)
 class Details:
-    """What is kept beside the numbers of a connection that did not end with both Closes, or with a private code."""
+    """What is kept beside the numbers of a connection that did not end with both Closes, or with a code that says more.
 
-    client: Tail
-    server: Tail
+    client, server: None where both sides closed; place: what tells the application (see catalogs.catalog_for);
+    judged: its frames were held against the rules; client_heard, server_heard: of that side's first Close.
+    """
+
+    client: Tail | None
+    server: Tail | None
     silence: int
     silence_end: int
     survived: int
@@ -157,5 +168,11 @@ class Details:
     key: str | None
     accept: str | None
     upgrade: str | None
-    place: tuple[str | None, str | None, str | None]
+    place: Place
+    origin: str | None = None
+    offered: str | None = None
+    extensions: str | None = None
+    judged: bool = False
+    client_heard: Heard | None = None
+    server_heard: Heard | None = None
     secured: Secured | None = None

@@ -4,12 +4,17 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
+from functools import cached_property
 from typing import NamedTuple
 
+from analyzer.catalogs import Catalog, catalog_for
+from analyzer.closecodes import CloseCode
 from analyzer.diagnosis.events import Event
 from analyzer.diagnosis.facts import BOTH, CLIENT, DROPPED, NOBODY, SERVER, SIDE_NAMES, Details, Facts, Tail
+from analyzer.diagnosis.neighbours import Neighbours, Service
 from analyzer.diagnosis.places import Places
 from analyzer.diagnosis.timers import SECOND, Timer
+from analyzer.heard import Heard
 from analyzer.records import MISSING, NO_TIME
 
 ENDS = ("nothing", "FIN", "RST", "END_STREAM", "RST_STREAM", "GOAWAY")
@@ -51,7 +56,7 @@ class Scene:
     files: Sequence[str]
     facts: Callable[[int], Facts]
     details: Mapping[int, Details]
-    catalog_text: Callable[[int, tuple[str | None, str | None, str | None]], str | None]
+    neighbours: Neighbours
     opened: Mapping[int, int] = field(default_factory=dict)
     expiries: Mapping[int, Expiry] = field(default_factory=dict)
     timers: Sequence[Timer] = ()
@@ -90,6 +95,34 @@ class Case:
         if self.details is None:
             return None
         return self.details.client if side == CLIENT else self.details.server
+
+    def heard(self, side: int) -> Heard | None:
+        """What a side had got from the other one when it sent its first Close, where that was kept."""
+        if self.details is None:
+            return None
+        return self.details.client_heard if side == CLIENT else self.details.server_heard
+
+    @property
+    def event(self) -> Event | None:
+        """The event that ended it with others."""
+        number = self.scene.event_of[self.row] if self.scene.event_of else -1
+        return None if number < 0 else self.scene.events[number]
+
+    @property
+    def others(self) -> Service:
+        """The connections of its service, itself included."""
+        return self.scene.neighbours.of(self.facts.service)
+
+    @cached_property
+    def catalog(self) -> Catalog | None:
+        """The catalog of its application."""
+        return None if self.details is None else catalog_for(*self.details.place)
+
+    @property
+    def named(self) -> str:
+        """What its code is called, by the catalog, else by the registry ("Other" without a name)."""
+        known = None if self.catalog is None else self.catalog.code(self.code)
+        return CloseCode(self.code).name if known is None else known.name
 
     def packet(self, number: int, file: int | None = None) -> str:
         """Where a person finds it: packet 17, or file#17."""

@@ -12,7 +12,7 @@ cdef class Gathered:
     cdef readonly Py_ssize_t count
     cdef Py_ssize_t capacity
     cdef long long[::1] room
-    cdef readonly object numbers, services, hosts
+    cdef readonly object numbers, services, hosts, closes
     cdef readonly Texts texts, words
     cdef readonly dict details
     cpdef object take(self, Outcome outcome)
@@ -21,6 +21,7 @@ cdef class Gathered:
     cdef object _words(self, Outcome outcome, Py_ssize_t at)
 
 cdef long long code_of(Close close)
+cdef bint _says_more(Close close)
 cdef int CLEAN
 cdef long long PRIVATE, NO_CLOSE, MISSING, NO_TIME
 cdef Py_ssize_t WIDTH, COLUMNS_AT, WORDS_AT, ROWS_AT_ONCE, TEXTS_COMPARED

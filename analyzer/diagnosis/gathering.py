@@ -69,7 +69,7 @@ class Texts:
 class Gathered:
     """All rows so far. numbers: facts.FIELDS of row after row; details: by row.
 
-    services, hosts: addresses by number; texts: reasons; words: every other text.
+    services, hosts: addresses by number; texts: reasons; words: every other text; closes: see verdicts.verdict.Sent.
     """
 
     def __init__(self) -> None:
@@ -82,6 +82,7 @@ class Gathered:
         self.hosts = Numbering()
         self.texts = Texts()
         self.words = Texts()
+        self.closes = array("q")
 
     def take(self, outcome: Outcome) -> None:
         """Keep what is needed of a connection that is over."""
@@ -96,8 +97,11 @@ class Gathered:
         self._facts(outcome, at)
         self._columns(outcome, at + COLUMNS_AT)
         self._words(outcome, at + WORDS_AT)
-        if numbers[at + 5] != CLEAN or numbers[at + 9] >= PRIVATE or numbers[at + 10] >= PRIVATE:
-            self.details[self.count] = details(outcome)
+        client: Close | None = outcome.client_first_close
+        server: Close | None = outcome.server_first_close
+        odd: cython.bint = numbers[at + 5] != CLEAN
+        if odd or _says_more(client) or _says_more(server):
+            self.details[self.count] = details(outcome, client, server, odd)
         self.count += 1
 
     def _facts(self, outcome: Outcome, at: cython.Py_ssize_t) -> None:
@@ -155,6 +159,7 @@ class Gathered:
         numbers[at + 44] = MISSING if connection.path is None else hash(connection.path)
         numbers[at + 45] = outcome.client_saw
         numbers[at + 46] = outcome.server_saw
+        numbers[at + 47] = connection.client.largest
 
     def _columns(self, outcome: Outcome, at: cython.Py_ssize_t) -> None:
         """The fields of facts.COLUMNS, in order."""
@@ -173,23 +178,26 @@ class Gathered:
         numbers[at + 8] = server.bytes
         numbers[at + 9] = client.wire_bytes
         numbers[at + 10] = server.wire_bytes
-        numbers[at + 11] = client.largest
-        numbers[at + 12] = server.largest
-        numbers[at + 13] = client.pings
-        numbers[at + 14] = server.pings
-        numbers[at + 15] = outcome.unanswered_pings
-        numbers[at + 16] = outcome.ping_rtt_median
-        numbers[at + 17] = outcome.client_code
-        numbers[at + 18] = outcome.server_code
-        numbers[at + 19] = outcome.close_latency
-        numbers[at + 20] = outcome.clean
-        numbers[at + 21] = outcome.retransmissions
-        numbers[at + 22] = outcome.lost_bytes
-        numbers[at + 23] = outcome.resyncs
-        numbers[at + 24] = connection.violations
-        numbers[at + 25] = outcome.flow.first_file
-        numbers[at + 26] = outcome.inferred_reason_length
-        numbers[at + 27] = outcome.inferred_ping_period
+        numbers[at + 11] = server.largest
+        numbers[at + 12] = client.pings
+        numbers[at + 13] = server.pings
+        numbers[at + 14] = outcome.unanswered_pings
+        numbers[at + 15] = outcome.ping_rtt_median
+        numbers[at + 16] = outcome.client_code
+        numbers[at + 17] = outcome.server_code
+        numbers[at + 18] = outcome.close_latency
+        numbers[at + 19] = outcome.clean
+        numbers[at + 20] = outcome.retransmissions
+        numbers[at + 21] = outcome.lost_bytes
+        numbers[at + 22] = outcome.resyncs
+        numbers[at + 23] = connection.violations
+        numbers[at + 24] = outcome.flow.first_file
+        numbers[at + 25] = outcome.inferred_reason_length
+        numbers[at + 26] = outcome.inferred_ping_period
+        numbers[at + 27] = outcome.client_ping_period
+        numbers[at + 28] = outcome.client_ping_jitter
+        numbers[at + 29] = outcome.server_ping_period
+        numbers[at + 30] = outcome.server_ping_jitter
 
     def _words(self, outcome: Outcome, at: cython.Py_ssize_t) -> None:
         """The fields of facts.WORDS, in order."""
@@ -216,6 +224,25 @@ class Gathered:
         numbers[at + 17] = words.number(outcome.resync_confidence)
         numbers[at + 18] = words.number(outcome.inferred_initiator)
 
+    def close(self, close: Close) -> None:
+        """Keep what a verdict on a Close needs."""
+        sender = close.sender
+        self.closes.extend(
+            (
+                sender.connection.number,
+                SIDES["client" if sender.is_client else "server"],
+                len(sender.closes or ()),
+                code_of(close),
+                self.texts.number(close.reason.decode("utf-8", "backslashreplace")),
+                close.time,
+                close.packet,
+                close.file,
+                sender.connection.origin is not None,
+                doubt_of(sender),
+                close.size,
+            )
+        )
+
 
 def code_of(close: Close | None) -> cython.longlong:
     """A Close's code, 0 if it carries none, NO_CLOSE without one, MISSING where the capture lacks it."""
@@ -231,13 +258,26 @@ def initial_of(half: Half | None) -> cython.longlong:
     return MISSING if half is None or not half.syn else half.initial
 
 
-def details(outcome: Any) -> Details:
-    """The rest of what may explain an odd end."""
+def doubt_of(sender: Side) -> int:
+    """See verdicts.verdict.Sent."""
+    if sender.weak_resyncs > 0:
+        return 2
+    return int(sender.resyncs > 0 or sender.connection.opening == "midstream")
+
+
+def _says_more(close: Close | None) -> cython.bint:
+    """Its code may speak of what happened, or of what the application means."""
+    return close is not None and (close.heard is not None or close.code >= PRIVATE)
+
+
+def details(outcome: Any, client: Close | None, server: Close | None, with_tails: bool) -> Details:
+    """The rest of what may explain an odd end. client, server: the first Closes."""
     connection: Connection = outcome.connection
     flow: Flow = connection.flow
+    private = any(close is not None and close.code >= PRIVATE for close in (client, server))
     return Details(
-        tail(connection.client.half),
-        tail(connection.server.half),
+        tail(connection.client.half) if with_tails else None,
+        tail(connection.server.half) if with_tails else None,
         flow.silence,
         flow.silence_end,
         flow.survived,
@@ -245,7 +285,19 @@ def details(outcome: Any) -> Details:
         connection.key,
         connection.accept,
         connection.upgrade,
-        (connection.subprotocol, connection.host, connection.path),
+        (
+            connection.subprotocol,
+            connection.host,
+            connection.path,
+            connection.client.first if private else None,
+            connection.server.first if private else None,
+        ),
+        connection.origin,
+        connection.offered_extensions,
+        connection.extensions,
+        connection.violations >= 0,
+        None if client is None else client.heard,
+        None if server is None else server.heard,
         secured(outcome) if outcome.tls_failed or outcome.transport == "tls-no-keys" else None,
     )
 

@@ -2,6 +2,9 @@
 
 OBSERVED, INFERRED = "observed", "inferred"
 BASES = (OBSERVED, INFERRED)
+SUPPORTED, CONTRADICTED, UNVERIFIABLE = "supported", "contradicted", "unverifiable"
+VERDICTS = (SUPPORTED, CONTRADICTED, UNVERIFIABLE)
+"""Of a close code: the packets show what it says, or something else, or neither."""
 AGENTS = ("client", "server", "both", "proxy", "middlebox", "network")
 CLOCK_NAMES = ("idle", "client idle", "server idle", "lifetime", "ping", "after Close", "handshake")
 IDLE, CLIENT_IDLE, SERVER_IDLE, LIFETIME, PING, AFTER_CLOSE, HANDSHAKE_CLOCK = CLOCK_NAMES
@@ -42,6 +45,7 @@ CAUSES = {
     "message too big": "a message was larger than its receiver takes (Close 1009)",
     "missing extension": "the client needed an extension that the server did not agree to (Close 1010)",
     "internal error": "a side failed (Close 1011)",
+    "unfounded code": "a Close whose code the packets contradict: what it says did not happen",
     "illegal code": "a Close with a code that must not be on the wire",
     "application code": "a Close with a code of the application (3000-4999)",
     "keepalive timeout": "a Ping got no Pong in time; the side that sent it gave up",

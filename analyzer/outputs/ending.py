@@ -12,6 +12,7 @@ from analyzer.outputs import words
 from analyzer.outputs.escaping import visible
 
 _PEER = {"client": "server", "server": "client"}
+MOST_CLOSES = 6
 _TRANSPORT = {
     "fin": "ended the TCP connection in order (FIN)",
     "rst": "aborted the TCP connection (RST)",
@@ -32,7 +33,7 @@ def sentences(row: pd.Series[Any], closes: pd.DataFrame) -> list[str]:
     found += [_told(row, side) for side in ("client", "server") if _is_told(row, side)]
     outcome = "unknown" if words.is_missing(row["outcome"]) else str(row["outcome"])
     meaning = words.OUTCOMES.get(outcome)
-    return [*found, f"Outcome: {outcome}" + (f" ({meaning})." if meaning else "."), *_cause(row)]
+    return [*found, f"Outcome: {outcome}" + (f" ({meaning})." if meaning else "."), *_cause(row), *_verdicts(closes)]
 
 
 def _cause(row: pd.Series[Any]) -> Iterator[str]:
@@ -42,6 +43,15 @@ def _cause(row: pd.Series[Any]) -> Iterator[str]:
     cause = str(row["cause"])
     yield f"Cause, {row['cause_basis']}: {cause} ({CAUSES.get(cause, '')})."
     yield f"Evidence: {visible(str(row['evidence']))}."
+
+
+def _verdicts(closes: pd.DataFrame) -> Iterator[str]:
+    """Whether the codes are true."""
+    if "verdict" not in closes.columns:
+        return
+    for close in closes[closes["verdict"].notna()].head(MOST_CLOSES).itertuples():
+        code = "without a code" if words.is_missing(close.code) else str(close.code)
+        yield f"The {close.sender}'s Close {code} is {close.verdict}: {visible(str(close.evidence))}."
 
 
 def opening(row: pd.Series[Any]) -> str:

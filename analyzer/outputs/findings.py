@@ -3,14 +3,13 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
-from typing import TYPE_CHECKING, Any
+from typing import Any
+
+import pandas as pd
 
 from analyzer.outputs import words
 from analyzer.outputs.escaping import visible
 from analyzer.outputs.words import Line
-
-if TYPE_CHECKING:
-    import pandas as pd
 
 MOST = 4
 UNATTRIBUTED = ("middlebox reset", "peer vanished", "idle expiry", "server shutdown", "server stopped")

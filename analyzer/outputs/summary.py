@@ -7,7 +7,7 @@ from collections import Counter
 from collections.abc import Iterator, Sequence
 from typing import TYPE_CHECKING, Any
 
-from analyzer.outputs import findings, returns, words
+from analyzer.outputs import words
 from analyzer.outputs.escaping import visible
 from analyzer.outputs.words import Line
 
@@ -36,10 +36,13 @@ def lines(result: Any, inputs: Sequence[str], again: str = "") -> list[Line]:
     connections = result.connections
     if connections.empty:
         return [*absence(result, inputs), *_damage(result, connections)]
+    from analyzer.outputs import findings, returns, untrue  # these need pandas
+
     return [
         *_head(connections, inputs),
         *findings.lines(connections),
         *returns.lines(connections, result.reconnects),
+        *untrue.lines(result.closes, connections),
         *_endings(connections),
         *_codes(connections),
         *_attention(connections, inputs, again),

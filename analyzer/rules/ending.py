@@ -62,7 +62,7 @@ def pings(side: Side) -> tuple[int, Finding] | None:
         alive = side.peer.last_frame
     if not side.outstanding_pings or alive == NO_TIME:
         return None
-    times = [time for time, _ in side.outstanding_pings]
+    times = [time for time, *_ in side.outstanding_pings]
     due = [time for time in times if time != NO_TIME and time + ANSWER_DUE < alive]
     if not due or NO_TIME in times or acknowledged(side) < 0:
         return None

@@ -69,9 +69,10 @@ def data_after_close(frame: Frame, closed: bool) -> Iterator[Finding]:
 def content(message: Message, inflated: bool) -> Iterator[Finding]:
     """F8 and D2 of a message that is not valid; inflated: its bytes in clear are known."""
     if message.compressed and not inflated:
-        yield "D2", MUST, "a message that can be inflated", f"{message.wire_bytes} bytes that can't"
+        found = f"{message.wire_bytes} bytes that can't: {message.fault or 'not DEFLATE'}"
+        yield "D2", MUST, "a message that can be inflated", found
     else:
-        yield "F8", MUST, "text in UTF-8", f"other bytes in a message of {message.bytes} bytes"
+        yield "F8", MUST, "text in UTF-8", f"{message.fault or 'other bytes'}, in a message of {message.bytes} bytes"
 
 
 def distance(window_bits: int) -> Iterator[Finding]:

@@ -217,6 +217,8 @@ class Rules:
             if connection.violations > limits.VIOLATIONS_KEPT:
                 continue
             violation = Violation(sender, rule, severity, expected, found[: limits.FOUND_TEXT])
+            if severity == MUST and connection.ending == NO_TIME:
+                _note_breach(sender, violation)
             violation.section = RULES[rule].section
             if time is None:
                 violation.time, violation.packet = self.packet.time, self.packet.number
@@ -311,6 +313,15 @@ def _key_at(connection: Connection, key: str | None) -> str:
 def _text(fields: http2.Fields, name: bytes) -> str | None:
     value = fields.get(name)
     return None if value is None else value.decode("latin-1")
+
+
+def _note_breach(sender: Side, violation: Violation) -> None:
+    """Keep what the other side may close for."""
+    if sender.breaches is None:
+        sender.breaches = []
+    if len(sender.breaches) == limits.BREACHES_KEPT:
+        sender.breaches.pop()
+    sender.breaches.append(violation)
 
 
 def _any_must(findings: Iterable[frames.Finding]) -> bool:

@@ -36,7 +36,8 @@ class OlderStream(Midstream):
         self.account = account
         self.adopt = adopt
         self.first = openings.packet.time
-        self.low_source, self.high_source = (StreamSource(openings.packet, each, account, openings.room) for each in carriers)
+        packet, room = openings.packet, openings.room
+        self.low_source, self.high_source = (StreamSource(packet, each, account, room) for each in carriers)
         self.low_source.waits = self.high_source.waits = False
         super().__init__(openings, flow, self.low_source, self.high_source)
 
