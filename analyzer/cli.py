@@ -96,7 +96,7 @@ def _show(request: Request) -> int:
     from analyzer.outputs import timeline, words
 
     assert request.number is not None
-    result = _analyzed(request, ("connections", "closes", "frames", "messages"))
+    result = _analyzed(request, ("connections", "closes", "frames", "messages", "violations"))
     _check_number(result, request.number)
     limit = request.options.limit
     if limit is None and sys.stdout.isatty():

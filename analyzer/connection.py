@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
+from html import escape
 from typing import TYPE_CHECKING, Any
 
 import pandas as pd
 
-from analyzer.closecodes import CloseCode
+from analyzer.outputs import words
 from analyzer.outputs.escaping import visible
 
 if TYPE_CHECKING:
@@ -54,6 +55,11 @@ class ConnectionView:
         """Its messages, both directions."""
         return self._own(self._result.messages)
 
+    @property
+    def violations(self) -> pd.DataFrame:
+        """The rules that were broken in it."""
+        return self._own(self._result.violations)
+
     def payloads(self) -> pd.DataFrame:
         """Its messages with a column `payload`: bytes, unmasked and inflated, <NA> where not all is there.
 
@@ -80,10 +86,9 @@ class ConnectionView:
         file = row.get("first_file", pd.NA)
         events: list[tuple[object, ...]] = [(row["start"], row["first_packet"], file, pd.NA, "first packet", "")]
         if not pd.isna(row["opened"]):
-            text = f"{row['path']} answered {row['http_status']}"
-            events.append((row["opened"], pd.NA, pd.NA, "server", "opened", text))
+            events.append((row["opened"], pd.NA, pd.NA, "server", "opened", _answered(row)))
         elif not pd.isna(row["http_status"]):
-            events.append((pd.NaT, pd.NA, pd.NA, "server", "refused", f"{row['path']} answered {row['http_status']}"))
+            events.append((pd.NaT, pd.NA, pd.NA, "server", "refused", _answered(row)))
         return events
 
     def _frame_events(self) -> list[tuple[object, ...]]:
@@ -91,9 +96,10 @@ class ConnectionView:
         events: list[tuple[object, ...]] = []
         frame: Any
         for frame in self.frames.itertuples():
-            text = f"{frame.length} bytes"
+            text = words.counted(int(frame.length), "byte")
             if frame.type == "close" and (close := next(closes, None)) is not None:
-                text = "no code" if pd.isna(close.code) else f"{close.code} {CloseCode(close.code).name} {close.reason}"
+                reason = "" if pd.isna(close.reason) or not close.reason else f' "{close.reason}"'
+                text = words.code(close.code) + reason
             file = getattr(frame, "file", pd.NA)
             events.append((frame.time, frame.packet, file, frame.sender, str(frame.type), text.strip()))
         return events
@@ -101,13 +107,34 @@ class ConnectionView:
     def _ending(self, row: Any) -> list[tuple[object, ...]]:
         file = row.get("last_file", pd.NA)
         if pd.isna(row["transport_end"]):
-            return [(row["end"], row["last_packet"], file, pd.NA, "last packet", "the connection is still open")]
+            text = "the connection is still open" if row["outcome"] in ("open", "closing") else ""
+            return [(row["end"], row["last_packet"], file, pd.NA, "last packet", text)]
         return [(row["end"], row["last_packet"], file, row["transport_end_by"], str(row["transport_end"]), "")]
 
+    def __str__(self) -> str:
+        """Its story, as `wsclose show` tells it."""
+        from analyzer.outputs import timeline
+
+        return "\n".join("".join(text for text, _ in line) for line in timeline.lines(self, self.number, None))
+
+    def __repr__(self) -> str:
+        row = self.row
+        ends = " -> ".join(words.endpoint(row[f"{side}_ip"], row[f"{side}_port"]) for side in ("client", "server"))
+        return f"<connection {self.number}: {ends}, {row['outcome']}, {row['cause']}>"
+
     def _repr_html_(self) -> str:
-        """What a notebook shows: the row and the timeline."""
-        shown = (self.row.to_frame().T, self.timeline())
-        return "".join(frame.map(_shown).to_html() for frame in shown)
+        """What a notebook shows: why it ended, its row and its timeline."""
+        from analyzer.outputs import ending
+
+        why = "".join(f"<p>{escape(sentence)}</p>" for sentence in ending.cause(self.row))
+        shown = (self.row.to_frame(), self.timeline())
+        return why + "".join(frame.map(_shown).to_html() for frame in shown)
+
+
+def _answered(row: Any) -> str:
+    """GET /feed was answered 101."""
+    path = "the request" if pd.isna(row["path"]) else row["path"]
+    return f"{path} answered" + ("" if pd.isna(row["http_status"]) else f" {row['http_status']}")
 
 
 def _shown(value: Any) -> Any:

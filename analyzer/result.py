@@ -191,8 +191,8 @@ class Result:
         return None if rows is None else rows.stored()
 
     def summary(self) -> pd.DataFrame:
-        """Connections counted by outcome, who closed first and with which codes; most frequent first."""
-        columns = ["outcome", "close_initiator", "client_code", "server_code"]
+        """Connections counted by outcome, cause, who closed first and with which codes; most frequent first."""
+        columns = ["outcome", "cause", "close_initiator", "client_code", "server_code"]
         counts = self.connections.groupby(columns, dropna=False, observed=True).size()
         return counts.rename("connections").sort_values(ascending=False, kind="stable").reset_index()
 

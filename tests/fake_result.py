@@ -19,14 +19,15 @@ OUTCOME = pd.CategoricalDtype(
     ["refused", "no-answer", "clean", "unanswered-close", "dropped", "closing", "open", "unknown"]
 )
 OPENING = pd.CategoricalDtype(["handshake", "midstream", "refused", "unanswered", "encrypted"])
+TRANSPORT = pd.CategoricalDtype(["tcp", "tls", "tls-no-keys"])
 END = pd.CategoricalDtype(["fin", "rst", "stream-end", "stream-reset", "goaway"])
 FILE = "category"
 
 COLUMNS: dict[str, dict[str, Any]] = {
     "connections": {
         "connection": "Int64", "client_ip": TEXT, "client_port": "Int64", "server_ip": TEXT, "server_port": "Int64",
-        "opening": OPENING, "host": TEXT, "path": TEXT, "origin": TEXT, "user_agent": TEXT, "subprotocol": TEXT,
-        "extensions": TEXT, "http_status": "Int64",
+        "transport": TRANSPORT, "opening": OPENING, "host": TEXT, "path": TEXT, "origin": TEXT, "user_agent": TEXT,
+        "subprotocol": TEXT, "extensions": TEXT, "http_status": "Int64",
         "start": TIME, "opened": TIME, "end": TIME, "duration": DURATION,
         "client_frames": "Int64", "server_frames": "Int64", "client_messages": "Int64", "server_messages": "Int64",
         "client_exact": "boolean", "server_exact": "boolean",
@@ -49,6 +50,10 @@ COLUMNS: dict[str, dict[str, Any]] = {
     "reconnects": {
         "connection": "Int64", "next_connection": "Int64", "delay": DURATION, "same_server": "boolean",
         "ambiguous": "boolean", "code": "Int64", "advice": TEXT, "followed": "boolean",
+    },
+    "violations": {
+        "connection": "Int64", "packet": "Int64", "sender": SENDER, "rule": TEXT, "severity": TEXT, "expected": TEXT,
+        "found": TEXT,
     },
     "ledger": {"unit": pd.CategoricalDtype(["packet", "byte"]), "kind": TEXT, "count": "Int64", "meaning": TEXT},
 }  # fmt: skip
@@ -79,7 +84,7 @@ def table(name: str, rows: list[dict[str, Any]], files: tuple[str, ...] = ()) ->
 
 CLEAN: dict[str, Any] = {
     "client_ip": "10.0.0.1", "client_port": 40000, "server_ip": "10.0.0.9", "server_port": 80,
-    "opening": "handshake", "host": "example.org", "path": "/chat?room=1", "http_status": 101,
+    "transport": "tcp", "opening": "handshake", "host": "example.org", "path": "/chat?room=1", "http_status": 101,
     "start": "2026-03-01T12:00:00.000000001Z", "opened": "2026-03-01T12:00:00.010000000Z",
     "end": "2026-03-01T12:00:05.123456789Z", "duration": 5_123_456_788,
     "client_frames": 3, "server_frames": 4, "client_messages": 2, "server_messages": 3,
@@ -141,6 +146,7 @@ class OneConnection:
         self.frames = result.frames[result.frames["connection"] == number]
         self.messages = result.messages[result.messages["connection"] == number]
         self.elsewhere = result.connections.iloc[:0]
+        self.violations = result.violations[result.violations["connection"] == number]
 
     def timeline(self) -> pd.DataFrame:
         """A few events."""
@@ -164,6 +170,7 @@ class FakeResult:
     frames: pd.DataFrame = field(default_factory=lambda: table("frames", FRAMES))
     messages: pd.DataFrame = field(default_factory=lambda: table("messages", []))
     reconnects: pd.DataFrame = field(default_factory=lambda: table("reconnects", []))
+    violations: pd.DataFrame = field(default_factory=lambda: table("violations", []))
     ledger: pd.DataFrame = field(default_factory=lambda: table("ledger", LEDGER))
     problems: list[Any] = field(default_factory=list)
     errors: list[Exception] = field(default_factory=list)

@@ -399,6 +399,24 @@ class TestSummary:
         assert "1 200 bytes were sent but never captured, in 1 connection" in text
         assert "wsclose show a.pcap 2" in text
 
+    def test_what_the_capture_lacks_is_told(self) -> None:
+        rows = [
+            CLEAN | {"opening": "midstream"},
+            CLEAN | {"client_frames": 0, "client_exact": False},
+            CLEAN | {"transport": "tls-no-keys", "client_frames": None, "server_frames": None},
+            CLEAN | {"transport": "tls"},
+        ]
+        ledger = [{"unit": "byte", "kind": "cut by snaplen", "count": 7, "meaning": ""}]
+        kinds = {"tls": 3, "http": 2}
+        result = FakeResult(table("connections", rows), ledger=table("ledger", ledger), flow_kinds=kinds)
+        text = text_of(summary.lines(result, ["a.pcap"]))
+        assert "packets are cut short: 7 bytes are missing" in text
+        assert "1 connection began before the capture" in text
+        assert "of 1 connection only the server's frames were captured" in text
+        assert "2 other TLS connections: a WebSocket inside can't be seen without keys" in text
+        assert "1 connection inside TLS could not be opened" in text
+        assert "What the capture lacks" not in text_of(summary.lines(FakeResult(table("connections", [CLEAN])), ["a"]))
+
     def test_more_than_a_few_of_a_kind_are_counted_with_the_command_that_lists_them(self) -> None:
         result = FakeResult(connections=table("connections", [DROPPED] * 10))
         text = text_of(summary.lines(result, ["it's.pcap"], " --keylog keys.log"))
@@ -505,12 +523,27 @@ class TestEnding:
             row=missing,
             closes=table("closes", []),
             elsewhere=table("connections", []),
+            violations=table("violations", []),
             timeline=FakeResult().connection(0).timeline,
         )
         assert "Outcome: " in text_of(timeline.lines(connection, 0, None))
 
 
 class TestTimeline:
+    def test_why_it_ended_comes_first_and_broken_rules_last(self) -> None:
+        broken = {"connection": 0, "packet": 7, "sender": "server", "rule": "H6", "severity": "must"}
+        broken |= {"expected": "no subprotocol", "found": "\x1b[2J"}
+        result = FakeResult(violations=table("violations", [broken] * 9))
+        result.connections["cause"], result.connections["cause_basis"] = "idle timer", "observed"
+        result.connections["cause_by"], result.connections["evidence"] = "proxy", "ended after 60 s"
+        text = text_of(timeline.lines(result.connection(0), 0, None))
+        titles = ("Why it ended", "seconds", "How it ended", "Broken rules")
+        assert sorted(titles, key=text.index) == list(titles)
+        assert "idle timer (observed), by the proxy: " in text
+        assert "  ended after 60 s.\n" in text
+        assert "  H6 (must), by the server, packet 7: \\x1b[2J instead of no subprotocol." in text
+        assert "And 1 more" in text
+
     def test_events_have_exact_offsets_and_safe_text(self) -> None:
         text = text_of(timeline.lines(FakeResult().connection(0), 0, None))
         assert "Connection 0  10.0.0.1:40000 -> 10.0.0.9:80\n  example.org/chat?room=1\n" in text

@@ -275,7 +275,7 @@ class TestWhatIsShown:
 
     def test_the_summary_names_the_lost_close_first(self, result: analyzer.Result) -> None:
         lines = ["".join(text for text, _ in line) for line in summary.lines(result, ["legs.pcap"])]
-        assert lines[1].startswith("1 WebSocket in truth")
+        assert lines[1].startswith("1 WebSocket: some")
         first = lines.index("What to know") + 1
         assert "1 of 1 connection to 10.0.0.2:80: a Close was sent and never came (by the proxy)" in lines[first]
         assert '4998 "bye"' in lines[first + 1]

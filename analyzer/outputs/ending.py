@@ -13,6 +13,7 @@ from analyzer.outputs.escaping import visible
 
 _PEER = {"client": "server", "server": "client"}
 MOST_CLOSES = 6
+MOST_BREACHES = 8
 _TRANSPORT = {
     "fin": "ended the TCP connection in order (FIN)",
     "rst": "aborted the TCP connection (RST)",
@@ -33,16 +34,29 @@ def sentences(row: pd.Series[Any], closes: pd.DataFrame) -> list[str]:
     found += [_told(row, side) for side in ("client", "server") if _is_told(row, side)]
     outcome = "unknown" if words.is_missing(row["outcome"]) else str(row["outcome"])
     meaning = words.OUTCOMES.get(outcome)
-    return [*found, f"Outcome: {outcome}" + (f" ({meaning})." if meaning else "."), *_cause(row), *_verdicts(closes)]
+    return [*found, f"Outcome: {outcome}" + (f" ({meaning})." if meaning else "."), *_verdicts(closes)]
 
 
-def _cause(row: pd.Series[Any]) -> Iterator[str]:
-    """The diagnosis, what it means and what it rests on."""
+def cause(row: pd.Series[Any]) -> list[str]:
+    """The diagnosis, what it means and what it rests on; nothing where there is none."""
     if "cause" not in row.index or words.is_missing(row["cause"]):
-        return
-    cause = str(row["cause"])
-    yield f"Cause, {row['cause_basis']}: {cause} ({CAUSES.get(cause, '')})."
-    yield f"Evidence: {visible(str(row['evidence']))}."
+        return []
+    name, by = str(row["cause"]), row["cause_by"]
+    who = "" if words.is_missing(by) else f", by the {by}" if by != "both" else ", by both sides"
+    meaning = f"{CAUSES[name]}." if name in CAUSES else ""
+    return [f"{name} ({row['cause_basis']}){who}: {meaning}", f"{visible(str(row['evidence']))}."]
+
+
+def breaches(violations: pd.DataFrame) -> list[str]:
+    """The rules that were broken, a sentence each."""
+    found = []
+    for row in violations.head(MOST_BREACHES).itertuples():
+        where = "" if words.is_missing(row.packet) else f", packet {row.packet}"
+        what = f"{visible(str(row.found))} instead of {visible(str(row.expected))}"
+        found.append(f"{row.rule} ({row.severity}), by the {row.sender}{where}: {what}.")
+    if len(violations) > MOST_BREACHES:
+        found.append(f"And {words.count(len(violations) - MOST_BREACHES)} more: wsclose violations FILE.")
+    return found
 
 
 def _verdicts(closes: pd.DataFrame) -> Iterator[str]:

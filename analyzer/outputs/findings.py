@@ -11,8 +11,16 @@ from analyzer.outputs import words
 from analyzer.outputs.escaping import visible
 from analyzer.outputs.words import Line
 
-MOST = 4
+MOST = 6
+NAMED = 6
+SERVERS_NAMED = 2
 UNATTRIBUTED = ("middlebox reset", "peer vanished", "idle expiry", "server shutdown", "server stopped")
+"""Causes whose name says who it was."""
+TIMED = (
+    *("idle timer", "lifetime timer", "idle expiry", "heartbeat missed", "keepalive timeout", "late pong"),
+    *("close timeout", "handshake timeout"),
+)
+"""Causes that are told with their time."""
 ORDINARY = ("clean close", "client navigation", "capture ended")
 FIRST = ("close lost",)
 """Causes that are told before all others, however few connections they ended."""
@@ -35,26 +43,41 @@ _SAYS = {
 
 
 def lines(connections: pd.DataFrame) -> Iterator[Line]:
-    """A line for each of the causes that ended most connections, ordinary ends aside; none if there is none."""
+    """Of each cause that ended connections, ordinary ends aside: how many, of which servers, when, and an example."""
     if "cause" not in connections or connections["cause"].isna().all():
         return
     connections, unusual = _once(connections)
-    groups = unusual.groupby(["cause", "server_ip", "server_port"], observed=True, dropna=False).size()
-    if groups.empty:
-        return
     yield []
     yield [("What to know", "bold")]
-    ranked = groups.sort_values(ascending=False, kind="stable")
-    ranking: list[tuple[Any, Any]] = sorted(ranked.items(), key=lambda item: item[0][0] not in FIRST)
-    for key, number in ranking[:MOST]:
-        rows = unusual[
-            (unusual["cause"] == key[0]) & (unusual["server_ip"] == key[1]) & (unusual["server_port"] == key[2])
-        ]
-        yield [("  " + _sentence(key, int(number), rows, connections), "")]
-        yield [(f"      #{rows.index[0]}: {visible(str(rows['evidence'].iloc[0]))}", "dim")]
-    if len(ranked) > MOST:
-        rest = sum(int(number) for _, number in ranking[MOST:])
-        yield [(f"  and {words.counted(rest, 'connection')} of {len(ranked) - MOST} more kinds (column cause)", "dim")]
+    if unusual.empty:
+        yield [("  nothing needs a look: the connections ended as they should, or are still open", "green")]
+        return
+    ranking = sorted(_kinds(unusual), key=lambda rows: (rows["cause"].iloc[0] not in FIRST, -len(rows)))
+    for rows in ranking[:MOST]:
+        yield [("  " + _sentence(rows, connections), "")]
+        yield [(f"      {_when(rows)}, as #{rows.index[0]}: {visible(str(rows['evidence'].iloc[0]))}", "dim")]
+    if len(ranking) > MOST:
+        others = ", ".join(f"{rows['cause'].iloc[0]} {words.count(len(rows))}" for rows in ranking[MOST:][:NAMED])
+        more = len(ranking) - MOST - NAMED
+        yield [(f"  fewer: {others}{f' and {more} more (column cause)' if more > 0 else ''}", "dim")]
+
+
+def _kinds(unusual: pd.DataFrame) -> list[pd.DataFrame]:
+    """The rows that one thing may have ended: of one cause, and one clock and time where a time ran out."""
+    told = unusual["cause"].isin(TIMED)
+    clock = unusual["cause_clock"].astype("string").fillna("").where(told, "")
+    time = unusual["cause_timer"].dt.total_seconds().fillna(0.0).where(told, 0.0).map(lambda seconds: f"{seconds:.2g}")
+    return [rows for _, rows in unusual.groupby([unusual["cause"].astype("string"), clock, time], sort=False)]
+
+
+def _when(rows: pd.DataFrame) -> str:
+    """At 10:11:12, or from 10:11:12 to 10:13:14: when they ended (UTC)."""
+    first, last = rows["end"].min(), rows["end"].max()
+    if words.is_missing(first):
+        return "at times that were not captured"
+    pattern = "%H:%M:%S" if first.date() == last.date() else "%Y-%m-%d %H:%M:%S"
+    begin, end = f"{first:{pattern}}", f"{last:{pattern}}"
+    return f"at {begin}" if begin == end else f"from {begin} to {end}"
 
 
 def _once(connections: pd.DataFrame) -> tuple[pd.DataFrame, pd.DataFrame]:
@@ -70,22 +93,29 @@ def _once(connections: pd.DataFrame) -> tuple[pd.DataFrame, pd.DataFrame]:
     return connections[~copy], connections[unusual & ~(copy & alike)]
 
 
-def _sentence(key: Any, number: int, rows: pd.DataFrame, connections: pd.DataFrame) -> str:
+def _sentence(rows: pd.DataFrame, connections: pd.DataFrame) -> str:
     """31 of 40 connections to 10.0.0.9:443 ended 60.0 s after the last frame of either side: an idle timer."""
-    cause, address, port = key
-    same = (connections["server_ip"] == address) & (connections["server_port"] == port)
-    total = words.counted(int(same.sum()), "connection")
-    begin = f"{words.count(number)} of {total} to {words.endpoint(address, port)}"
+    cause = str(rows["cause"].iloc[0])
+    total, where = _servers(rows, connections)
+    begin = f"{words.count(len(rows))} of {words.counted(total, 'connection')} to {where}"
     clock = rows["cause_clock"].mode()
     timer: Any = rows["cause_timer"].median()
-    what = _SAYS.get(cause, cause)
-    if len(clock) and not words.is_missing(timer):
+    if cause == "not enough bytes":
+        return f"{begin}: the capture does not tell how {'it' if len(rows) == 1 else 'they'} ended"
+    if cause in TIMED and len(clock) and not words.is_missing(timer):
         begin += f" ended {timer.total_seconds():.1f} s {SINCE.get(str(clock.iloc[0]), '')}"
-    elif cause == "not enough bytes":
-        return f"{begin}: the capture does not tell how they ended"
     device = rows["cause_device"].dropna()
     device_text = f", as {device.iloc[0]} has by default" if len(device) else ""
     by = rows["cause_by"].unique()
     who = f" (by the {by[0]})" if len(by) == 1 and not words.is_missing(by[0]) and cause not in UNATTRIBUTED else ""
     likely = " (inferred)" if (rows["cause_basis"] == "inferred").all() else ""
-    return f"{begin}: {what}{device_text}{who}{likely}"
+    return f"{begin}: {_SAYS.get(cause, cause)}{device_text}{who}{likely}"
+
+
+def _servers(rows: pd.DataFrame, connections: pd.DataFrame) -> tuple[int, str]:
+    """How many connections these servers had in all, and the servers in words."""
+    place = ["server_ip", "server_port"]
+    servers = rows[place].drop_duplicates()
+    total = len(connections.merge(servers, on=place))
+    names = [words.endpoint(*server) for server in servers.itertuples(index=False)]
+    return total, " and ".join(names) if len(names) <= SERVERS_NAMED else words.counted(len(names), "server")

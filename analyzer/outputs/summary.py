@@ -63,8 +63,7 @@ def absence(result: Any, inputs: Sequence[str]) -> list[Line]:
     for kind, number in sorted(flows.items(), key=lambda item: -item[1]):
         what = _PROTOCOLS.get(kind, visible(kind))
         found.append([(f"  {words.counted(number, 'TCP connection')}: {what}.", "")])
-    cut = sum(count for (unit, kind), count in result.counts.items() if unit == "byte" and kind.startswith("cut"))
-    if cut:
+    if cut := _cut(result):
         sentence = f"  Packets are cut short: {words.counted(cut, 'byte')} are missing; record them whole (-s 0)."
         found.append([(sentence, "yellow")])
     return found
@@ -76,7 +75,7 @@ def _head(connections: pd.DataFrame, inputs: Sequence[str]) -> Iterator[Line]:
     again = int(connections["same_as"].notna().sum())
     if again:
         number = words.counted(len(connections) - again, "WebSocket")
-        yield [(f"{number} in truth: some were seen at several places (column same_as)", "")]
+        yield [(f"{number}: some were seen at several places, a row each (column same_as)", "")]
     begin, end = connections["start"].min(), connections["end"].max()
     if not words.is_missing(begin) and not words.is_missing(end):
         yield [(f"{words.moment(begin)} to {words.moment(end)} UTC, {words.elapsed(end - begin)}", "dim")]
@@ -178,14 +177,40 @@ def _damage(result: Any, connections: pd.DataFrame) -> Iterator[Line]:
     found: list[Line] = [[(f"  {problem_text(problem)}", "")] for problem in result.problems[:PROBLEMS]]
     if len(result.problems) > PROBLEMS:
         found.append([(f"  and {words.count(len(result.problems) - PROBLEMS)} more", "dim")])
-    lost = connections["lost_bytes"].fillna(0)
-    if lost.sum():
-        where = words.counted(int((lost > 0).sum()), "connection")
-        found.append([(f"  {words.counted(int(lost.sum()), 'byte')} were sent but never captured, in {where}", "")])
+    if not connections.empty:
+        found += [[(f"  {text}", "")] for text in _lacking(result, connections)]
     if found:
         yield []
         yield [("What the capture lacks", "bold yellow")]
         yield from found
+
+
+def _lacking(result: Any, connections: pd.DataFrame) -> Iterator[str]:
+    """What of the connections was not captured, or can't be read."""
+    lost = connections["lost_bytes"].fillna(0)
+    if lost.sum():
+        where = words.counted(int((lost > 0).sum()), "connection")
+        yield f"{words.counted(int(lost.sum()), 'byte')} were sent but never captured, in {where}"
+    if cut := _cut(result):
+        yield f"packets are cut short: {words.counted(cut, 'byte')} are missing; record them whole (-s 0)"
+    if later := int((connections["opening"] == "midstream").sum()):
+        yield f"{words.counted(later, 'connection')} began before the capture: without path and handshake"
+    for side, peer in (_SIDES, _SIDES[::-1]):
+        silent = (connections[f"{side}_frames"] == 0) & ~connections[f"{side}_exact"].fillna(True).astype(bool)
+        if number := int((silent & (connections[f"{peer}_frames"] > 0)).fillna(False).sum()):
+            yield f"of {words.counted(number, 'connection')} only the {peer}'s frames were captured"
+    flow = ["client_ip", "client_port", "server_ip", "server_port", "start"]
+    inside = connections["transport"].isin(("tls", "tls-no-keys"))
+    if unread := result.flow_kinds.get("tls", 0) - len(connections.loc[inside, flow].drop_duplicates()):
+        others = words.counted(unread, "other TLS connection")
+        yield f"{others}: a WebSocket inside can't be seen without keys (--keylog)"
+    if unread := int((connections["transport"] == "tls-no-keys").sum()):
+        yield f"{words.counted(unread, 'connection')} inside TLS could not be opened without keys (--keylog)"
+
+
+def _cut(result: Any) -> int:
+    """Bytes that a snapshot length cut off."""
+    return sum(count for (unit, kind), count in result.counts.items() if unit == "byte" and kind.startswith("cut"))
 
 
 def problem_text(problem: Any) -> str:

@@ -25,12 +25,19 @@ def lines(connection: Any, number: int, limit: int | None) -> list[Line]:
     return [
         *_head(row, number),
         *_elsewhere(connection.elsewhere),
+        *_section("Why it ended", ending.cause(row)),
         [],
         *_events(connection.timeline(), limit),
-        [],
-        [("How it ended", "bold")],
-        *([(f"  {sentence}", "")] for sentence in ending.sentences(row, closes)),
+        *_section("How it ended", ending.sentences(row, closes)),
+        *_section("Broken rules", ending.breaches(connection.violations)),
     ]
+
+
+def _section(title: str, sentences: list[str]) -> Iterator[Line]:
+    if sentences:
+        yield []
+        yield [(title, "bold")]
+        yield from ([(f"  {sentence}", "")] for sentence in sentences)
 
 
 def _head(row: pd.Series[Any], number: int) -> Iterator[Line]:

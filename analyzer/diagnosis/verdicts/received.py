@@ -25,6 +25,8 @@ UNNOTICED = ("F5",)
 ABOUT_CONTENT = ("F8", "D2")
 OF_BYTES = re.compile(r"utf|encod|decod|deflat|inflat|compress|byte|charset|unicode|^$", re.IGNORECASE)
 """Reasons (an empty one too) that speak of bytes, not of what they mean to an application."""
+LIMIT = re.compile(r"(?:limit|max\w*)(?:\s+(?:size|of|is))*\W{1,3}(\d{2,15})\b", re.IGNORECASE)
+"""Reasons that name the limit: "exceeds limit of 1000 bytes", "max 65536"."""
 KINDS = {1: "text", 2: "binary"}
 
 
@@ -101,7 +103,9 @@ def too_big(case: Case, close: Sent) -> Verdict:
         return unverifiable(f"{what}, below every limit that is usual")
     if accepted is not None and accepted[0] >= size:
         return unverifiable(f"{what}, but one of {accepted[0]} bytes was taken from it in connection {accepted[1]}")
-    return supported(f"{what}: that suggests a limit of {known}")
+    if (named := LIMIT.search(close.reason)) and int(named[1]) <= size:
+        return supported(f"{what}, and its reason names a limit of {named[1]}")
+    return supported(f"{what}: that suggests a limit of {known} or less")
 
 
 def missing_extension(case: Case, close: Sent) -> Verdict:
