@@ -16,7 +16,6 @@ from typing import TYPE_CHECKING
 from analyzer import limits
 from analyzer.capture.reading import Captures, read_secrets
 from analyzer.encapsulations import unwrap
-from analyzer.extract import Extractor
 from analyzer.fragments import Fragments
 from analyzer.frames import FrameReader
 from analyzer.ledger import ByteLedger, part, part_connection
@@ -47,6 +46,7 @@ from analyzer.upgrade.http1 import Openings
 from analyzer.upgrade.http2 import Http2
 
 if TYPE_CHECKING:
+    from analyzer.extract import Extractor
     from analyzer.tls.connection import Layer
     from analyzer.tls.keylog import Secrets
 
@@ -129,6 +129,9 @@ class Pipeline:
         account.problems, account.errors = self.captures.problems + account.problems, self.captures.errors
         account.problems += barren(self.options.keylogs)
         account.flow_kinds = dict(self.openings.kinds)
+        if self.services.others:
+            account.flow_kinds["tls"] -= self.services.others
+            account.flow_kinds["failed tls"] = self.services.others
         if self.services.left_out:
             left_out, kept = self.services.left_out, limits.TLS_FAILURES
             what = f"of {left_out} failed TLS handshakes it was not kept whether they are rows: {kept} are at a time"
@@ -217,6 +220,7 @@ class Pipeline:
             self._close(flow)
         else:
             self.no_websocket_packets += flow.packets
+            self.services.others += 1
             part(flow)
 
     def _close(self, flow: Flow) -> None:

@@ -33,8 +33,6 @@ class Payloads(Observer):
             self.found["client" if message.sender.is_client else "server", message.number] = message.payload
 
 
-
-
 class Secrets(Observer):
     """Keeps the secrets that opened one connection's TLS, as lines of a key log (RFC 9850)."""
 

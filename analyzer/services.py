@@ -17,13 +17,14 @@ class Services:
     """The services on which a WebSocket was recognised: by address and port, and by the name asked for in TLS.
 
     ports: servers' ports that are said to be a WebSocket's. left_out: how many failed handshakes were too many to keep.
+    others: failed handshakes of services without WebSockets.
     """
 
     def __init__(self, ports: frozenset[int]) -> None:
         self._ports = ports
         self._known: set[Service] = set()
         self._waiting: list[Flow] = []
-        self.left_out = 0
+        self.left_out = self.others = 0
 
     def add(self, connection: Connection) -> None:
         """A WebSocket was recognised."""

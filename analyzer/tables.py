@@ -13,7 +13,7 @@ from struct import Struct
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 from analyzer.diagnosis.facts import FIELDS, WORDS
-from analyzer.diagnosis.gathering import Gathered
+from analyzer.diagnosis.gathering import Gathered, Numbering
 from analyzer.outcome import conclude
 from analyzer.reconnects import ABNORMAL, Attempt, Reconnect, pairs
 from analyzer.records import MISSING, NO_TIME, Close, Connection, Frame, Message, Observer, Violation
@@ -63,14 +63,6 @@ def _reader(paths: Sequence[str]) -> Callable[[Any], tuple[Any, ...]]:
     return read if len(paths) > 1 else lambda record: (read(record),)
 
 
-class _Numbering(dict[Any, int]):
-    """Numbers values in order of appearance, from 0."""
-
-    def __missing__(self, value: Any) -> int:
-        self[value] = number = len(self)
-        return number
-
-
 class _Group:
     """Columns whose values are kept once for each distinct set of their sources' values: eight bytes a row."""
 
@@ -83,10 +75,10 @@ class _Group:
 
     def clear(self) -> None:
         """Forget all rows."""
-        self._numbering = _Numbering()
+        self._numbering = Numbering()
         self._numbers = array("q")
 
-    def steps(self) -> tuple[Callable[[Any], Any], _Numbering, Callable[[int], None]]:
+    def steps(self) -> tuple[Callable[[Any], Any], Numbering, Callable[[int], None]]:
         """How to take a record until the next clear(): read it, number what was read, keep the number."""
         return self._read, self._numbering, self._numbers.append
 

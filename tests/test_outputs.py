@@ -413,7 +413,7 @@ class TestSummary:
         assert "packets are cut short: 7 bytes are missing" in text
         assert "1 connection began before the capture" in text
         assert "of 1 connection only the server's frames were captured" in text
-        assert "2 other TLS connections: a WebSocket inside can't be seen without keys" in text
+        assert "2 other TLS connections without a WebSocket that could be told" in text
         assert "1 connection inside TLS could not be opened" in text
         assert "What the capture lacks" not in text_of(summary.lines(FakeResult(table("connections", [CLEAN])), ["a"]))
 

@@ -20,6 +20,7 @@ from test_tls_files import Pipe, block, secrets_block
 
 import analyzer
 from analyzer import limits
+from analyzer.outputs import summary
 from analyzer.tls.shape import Shape, overhead_of
 from analyzer.tls.suites import suite_of
 
@@ -313,6 +314,9 @@ def test_a_failed_handshake_with_nothing_beside_it_is_no_row():
     result = together(failed(40001))
     assert result.empty
     assert result.ledger.set_index("kind")["count"]["other TCP"] == len(failed(40001).packets)
+    assert result.flow_kinds == {"tls": 0, "failed tls": 1}
+    text = "".join(part for line in summary.lines(result, ["a.pcap"]) for part, _ in line)
+    assert "1 TCP connection: TLS, and its handshake failed" in text
 
 
 def test_a_failed_handshake_is_a_row_where_its_port_is_said_to_be_a_websocket():

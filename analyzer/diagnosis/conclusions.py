@@ -333,7 +333,7 @@ def _expiries(columns: dict[str, Numbers], scene: Scene, cases: dict[int, Case])
 
 
 def _unseen(case: Case) -> bool:
-    """Encrypted, or the end may be among what the capture lacks and nothing shows what came."""
+    """Encrypted, and nobody has the keys."""
     return case.facts.opening == ENCRYPTED
 
 
@@ -363,8 +363,6 @@ def _too_little(case: Case) -> Finding | None:
 
 def _nothing(scene: Scene, row: int) -> Finding:
     return _not_enough(Case(row, scene.facts(row), scene))
-
-
 
 
 def _service(key: tuple[int, int, int, int]) -> str:

@@ -27,6 +27,8 @@ def sentences(row: pd.Series[Any], closes: pd.DataFrame) -> list[str]:
     """The ending of a connection, from its row and its Close frames; safe to print."""
     if row["outcome"] == "refused":
         found = [_refusal(row)]
+    elif row["outcome"] == "no-answer" and _tls_failed(row):
+        found = ["The TLS handshake failed: nothing was asked."]
     elif row["outcome"] == "no-answer":
         found = ["The server never answered the upgrade request."]
     else:
@@ -76,10 +78,16 @@ def opening(row: pd.Series[Any]) -> str:
         took = words.elapsed(row["opened"] - row["start"])
         after = f", {took} after its start" if took else ""
         return f"Opened by a handshake (status {_known(row['http_status'])}){after}."
+    if _tls_failed(row):
+        return "The TLS handshake failed."
     return {
         "refused": f"The upgrade was refused (status {_known(row['http_status'])}).",
         "unanswered": "The capture holds no answer to the upgrade request.",
     }.get(str(row["opening"]), "Encrypted: nothing of the handshake can be read.")
+
+
+def _tls_failed(row: pd.Series[Any]) -> bool:
+    return not words.is_missing(row["client_saw"]) and row["client_saw"] == 1015
 
 
 def _known(value: Any) -> str:
@@ -95,6 +103,8 @@ def _closing(row: pd.Series[Any], closes: pd.DataFrame) -> Iterator[str]:
     if not sent:
         if row["outcome"] == "open":
             yield "Neither side sent a Close frame, and the transport had not ended: still open."
+        elif row["opening"] == "encrypted":
+            yield "Inside TLS, without its keys, no Close frame can be seen."
         elif row["outcome"] == "unknown":
             yield "The capture shows no Close frame, but bytes are missing that could hold one."
         else:

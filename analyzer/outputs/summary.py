@@ -23,7 +23,8 @@ PROBLEMS = 8
 BAR = 10
 
 _PROTOCOLS = {
-    "tls": "TLS: a WebSocket inside (wss) can't be seen without keys (--keylog); or capture behind the TLS terminator",
+    "tls": "TLS: what is inside can't be told without keys (--keylog); or capture behind the TLS terminator",
+    "failed tls": "TLS, and its handshake failed: see the alerts in Wireshark (tls.alert_message)",
     "http": "HTTP without an upgrade to WebSocket",
     "http2 preface": "HTTP/2 in clear, with no WebSocket seen in it",
     "ssh": "SSH",
@@ -203,7 +204,7 @@ def _lacking(result: Any, connections: pd.DataFrame) -> Iterator[str]:
     inside = connections["transport"].isin(("tls", "tls-no-keys"))
     if unread := result.flow_kinds.get("tls", 0) - len(connections.loc[inside, flow].drop_duplicates()):
         others = words.counted(unread, "other TLS connection")
-        yield f"{others}: a WebSocket inside can't be seen without keys (--keylog)"
+        yield f"{others} without a WebSocket that could be told; for some, keys may be missing (--keylog)"
     if unread := int((connections["transport"] == "tls-no-keys").sum()):
         yield f"{words.counted(unread, 'connection')} inside TLS could not be opened without keys (--keylog)"
 

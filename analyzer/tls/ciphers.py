@@ -63,7 +63,6 @@ class Tls12Aead:
 
     def __init__(self, suite: Suite, key: bytes, salt: bytes) -> None:
         self._decrypt = _aead(suite, key).decrypt
-        self._tag_size = suite.tag_size
         self._explicit = 0 if suite.mode == "POLY1305" else 8
         self._salt = salt
         self._iv = int.from_bytes(salt, "big")

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable
 
 from analyzer import limits
-from analyzer.records import END_CAPTURE, END_RST, NO_TIME, Connection, Flow, Packet, Source, Tls
+from analyzer.records import END_CAPTURE, END_RST, Connection, Flow, Packet, Source, Tls
 from analyzer.room import Room
 from analyzer.tls import keylog
 from analyzer.tls.ciphers import Opened, Opener, Tls13, openers
@@ -218,10 +218,7 @@ class Layer:
         packet = self.packet
         self.facts.alert(direction is self.client, description, packet)
         for connection in self.flow.connections or ():
-            if connection.ending == NO_TIME:
-                connection.ending = packet.time
-                connection.ending_last_client = connection.client.last_frame
-                connection.ending_last_server = connection.server.last_frame
+            connection.begin_ending(packet.time)
 
     # waiting
 

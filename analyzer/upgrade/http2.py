@@ -111,6 +111,10 @@ class Http2(Exchange):
         for walk in (self.low, self.high):
             walk.drop_kept()
             walk.exchange = walk.peer = None  # type: ignore[assignment]
+        for older in self.older.values():
+            if older is not None:
+                older.low.forget()
+                older.high.forget()
         self.streams.clear()
         self.older.clear()
         self.closing.clear()

@@ -72,7 +72,7 @@ class OlderStream(Midstream):
             if isinstance(watcher.source.reader, Watcher):
                 self.account(BESIDE, watcher.seen)
             watcher.source.reader = None
-            watcher.chains.forget()
+            watcher.forget()
 
     def gap(self, carrier: Source, cut: bool) -> None:
         """Bytes of the connection are missing, and with them some of the stream's, nobody knows how many."""

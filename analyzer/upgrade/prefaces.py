@@ -15,7 +15,6 @@ MALFORMED = -1
 PROXY_1_LONGEST = 107  # section 2.1, its CRLF included
 PROXY_2_HEADER = 16
 SOCKS_VERSION = 5
-AUTHENTICATION_VERSION = 1
 SOCKS_CONNECT = 1
 NO_ACCEPTABLE_METHOD = 0xFF
 ADDRESS_SIZES = {1: 4, 4: 16}  # RFC 1928 section 5; type 3 is a name with its length before it
