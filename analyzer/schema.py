@@ -191,7 +191,13 @@ CONNECTIONS = (
     Column("client_port", INTEGER, "TCP port of the client", "client_port"),
     Column("server_ip", TEXT, "address of the server, IPv6 as in RFC 5952", "server_host", address_of),
     Column("server_port", INTEGER, "TCP port of the server", "server_port"),
-    Column("transport", CATEGORY, "what carries it", "transport", values=words("tcp", "tls", "tls-no-keys")),
+    Column(
+        "transport",
+        CATEGORY,
+        "what carries it; tls was decrypted, of tls-no-keys only lengths and times are known",
+        "transport",
+        values=words("tcp", "tls", "tls-no-keys"),
+    ),
     Column("http", CATEGORY, "HTTP version of the handshake", "http", values=words("1.1", "2")),
     Column("http_stream", INTEGER, "HTTP/2 stream id", "http_stream"),
     Column(
@@ -251,15 +257,15 @@ CONNECTIONS = (
     Column(
         "ping_rtt_median",
         DURATION,
-        "median time from a Ping to its Pong, both sides' (of many, of an even part: limits.py)",
+        "median time from a Ping to its Pong, both sides'",
         "ping_rtt_median",
     ),
     Column("ping_rtt_max", DURATION, "longest time from a Ping to its Pong", "round_trip"),
     Column(
         "idle_before_end",
         DURATION,
-        "silence before the first event of the ending (Close, FIN, RST), since the last frame of either side, or since "
-        "opened",
+        "silence before the first event of the ending (Close, close_notify or alert, END_STREAM, RST_STREAM, FIN, RST), "
+        "since the last frame of either side, or since opened",
         "idle",
     ),
     Column("client_idle", DURATION, "the same since the client's last frame", "client_idle"),
@@ -281,7 +287,7 @@ CONNECTIONS = (
     Column(
         "client_saw",
         INTEGER,
-        "concluded: the code that the client's application is told (RFC 6455 7.1.5), 1005 and 1006 included",
+        "concluded: the code that the client's application is told (RFC 6455 7.1.5), 1005, 1006 and 1015 included",
         "client_saw",
     ),
     Column(
@@ -524,7 +530,7 @@ LEDGER_MEANINGS = {
     ("byte", "TLS framing"): "of TLS itself: record headers, protection, handshakes, alerts",
     ("byte", "undecrypted"): "inside TLS, not opened: no secrets, or not authentic",
     ("byte", "frames"): "WebSocket frames, headers and payloads",
-    ("byte", "over a limit"): "sent before the answer to the upgrade, more than is kept (limits.py)",
+    ("byte", "over a limit"): "kept until it was known what it is, and more than is kept (limits.py)",
     ("byte", "after the end"): "sent after the sender's own FIN, or on an HTTP/2 stream after its END_STREAM or "
     "RST_STREAM",
     ("byte", "unaccounted"): "in no other cell: a defect of wsclose, please report it",
