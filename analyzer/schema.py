@@ -264,7 +264,7 @@ CONNECTIONS = (
     Column(
         "idle_before_end",
         DURATION,
-        "silence before the first event of the ending (Close, close_notify or alert, END_STREAM, RST_STREAM, FIN, RST), "
+        "silence before the first event of the end (Close, close_notify or alert, END_STREAM, RST_STREAM, FIN, RST), "
         "since the last frame of either side, or since opened",
         "idle",
     ),
