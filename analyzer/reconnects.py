@@ -2,14 +2,16 @@
 
 A client is told by its address (the forwarded one where a proxy names it), user agent, host and path without query.
 Where several ended connections may be the one that came back, they are paired in order of time, `ambiguous` says so,
-and whether the advice was followed is said only where it holds for each of them.
+and whether the advice was followed is said only where it holds for each of them. Of many that ended together and came
+back after one and the same delay none waited at random.
 """
 
 from __future__ import annotations
 
+from bisect import bisect_right
 from collections import deque
 from collections.abc import Iterable, Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from ipaddress import ip_address
 
 from analyzer import limits
@@ -20,7 +22,12 @@ from analyzer.records import MISSING
 SECOND = 1_000_000_000
 ABNORMAL = 1006  # told where no Close came (RFC 6455 7.1.5)
 NO_DELAY = SECOND // 20
-"""A reconnect sooner than this was not delayed on purpose: dispatch and one round trip take about as long."""
+"""A reconnect sooner than this was not delayed on purpose: dispatch and one round trip take about as long. Delays that
+differ less are equal."""
+TOGETHER = SECOND
+HERD = 5
+"""Clients whose equal delays can't be random."""
+RANDOM = ("random delay", "random 5-30 s")
 NO_PERSON = 5 * SECOND
 """A reconnect sooner than this was not asked for by a person."""
 
@@ -55,7 +62,8 @@ class Attempt:
 
 @dataclass(frozen=True, slots=True)
 class Reconnect:
-    """One row of the table; followed: 1 yes, 0 no, -1 where that can't be said. delay: nanoseconds."""
+    """One row of the table; followed: 1 yes, 0 no, -1 where that can't be said. delay: nanoseconds; alike:
+    others that should have come back at random, ended at the same moment and came back after the same delay."""
 
     connection: int
     next_connection: int
@@ -65,6 +73,7 @@ class Reconnect:
     code: int
     advice: str
     followed: int
+    alike: int = 0
 
 
 def host_name(host: str | None) -> str | None:
@@ -82,11 +91,45 @@ def host_name(host: str | None) -> str | None:
 def pairs(attempts: Iterable[Attempt]) -> Iterator[Reconnect]:
     """The reconnects of all clients. attempts: in any order."""
     services: dict[object, list[Attempt]] = {}
+    ended: dict[int, Attempt] = {}
     for attempt in attempts:
         services.setdefault(attempt.service, []).append(attempt)
-    for same_service in services.values():
-        if len(same_service) > 1:
-            yield from _pairs_of(same_service)
+        ended[attempt.connection] = attempt
+    found = [pair for same in services.values() if len(same) > 1 for pair in _pairs_of(same)]
+    herds = _herds(found, ended)
+    for pair in found:
+        alike = herds.get(pair.next_connection)
+        yield pair if alike is None else replace(pair, followed=0, alike=alike)
+
+
+def _herds(found: Iterable[Reconnect], ended: dict[int, Attempt]) -> dict[int, int]:
+    """Connections that came back after the same delay as many others which ended at the same moment, with how many."""
+    servers: dict[tuple[str, int], list[Reconnect]] = {}
+    for pair in found:
+        before = ended[pair.connection]
+        if pair.advice in RANDOM and not before.failed and pair.delay >= NO_DELAY:
+            servers.setdefault(before.server, []).append(pair)
+    herds: dict[int, int] = {}
+    for same in servers.values():
+        same.sort(key=lambda pair: _end(ended[pair.connection]))
+        begin = 0
+        for place in range(1, len(same) + 1):
+            last = _end(ended[same[begin].connection]) + TOGETHER
+            if place < len(same) and _end(ended[same[place].connection]) <= last:
+                continue
+            herds |= _one_delay(sorted(same[begin:place], key=lambda pair: pair.delay))
+            begin = place
+    return herds
+
+
+def _one_delay(moment: list[Reconnect]) -> dict[int, int]:
+    """Those of one moment, by delay, most of which have the same one."""
+    delays = [pair.delay for pair in moment]
+    for first, delay in enumerate(delays):
+        last = bisect_right(delays, delay + max(NO_DELAY, delay // 100))
+        if last - first >= max(HERD, len(moment) // 2 + 1):
+            return {pair.next_connection: last - first - 1 for pair in moment[first:last]}
+    return {}
 
 
 def _pairs_of(attempts: list[Attempt]) -> Iterator[Reconnect]:

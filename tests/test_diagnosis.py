@@ -8,7 +8,7 @@ from typing import Any
 import numpy as np
 import pytest
 
-from analyzer.diagnosis import closing, common, handshakes, transport
+from analyzer.diagnosis import closing, common, conclusions, handshakes, transport
 from analyzer.diagnosis.devices import device_of, devices
 from analyzer.diagnosis.events import events_of
 from analyzer.diagnosis.facts import (
@@ -23,6 +23,7 @@ from analyzer.diagnosis.facts import (
     SERVER,
     UNANSWERED,
     UNANSWERED_CLOSE,
+    UNKNOWN,
     Details,
     Facts,
     Tail,
@@ -55,13 +56,15 @@ def case(
     reason: str = "", client: dict[str, Any] | None = None, server: dict[str, Any] | None = None, **facts: Any
 ) -> Case:
     """A connection that differs from an ordinary one in these facts. client, server: of the tails."""
-    names = ("key_text", "accept", "upgrade", "silence_end", "place")
+    names = ("key_text", "accept", "upgrade", "silence_end", "place", "offered", "extensions", "offered_subprotocols",
+             "retransmissions")  # fmt: skip
     beside = {name: facts.pop(name) for name in names if name in facts}
     extra = {name: facts.pop(name) for name in ("expiries",) if name in facts}
     details = Details(
         Tail(**TAIL | (client or {})), Tail(**TAIL | (server or {})), 6 * SECOND, beside.get("silence_end", NO_TIME),
         2 * SECOND, 60 * SECOND, beside.get("key_text"), beside.get("accept"), beside.get("upgrade", "websocket"),
-        beside.get("place", (None,) * 5),
+        beside.get("place", (None,) * 5), offered=beside.get("offered"), extensions=beside.get("extensions"),
+        offered_subprotocols=beside.get("offered_subprotocols"), retransmissions=beside.get("retransmissions", 0),
     )  # fmt: skip
     scene = Scene(
         ["", reason], ["10.0.0.9:80"], ["a.pcap"], lambda row: PLAIN, {0: details}, neighbours(),
@@ -118,6 +121,31 @@ def test_a_client_rejects_a_101_that_does_not_fit_its_key() -> None:
         assert finding is not None and finding.cause == "handshake rejected"
 
 
+@pytest.mark.parametrize(
+    ("answer", "text"),
+    [
+        ({"place": ("chat", *[None] * 4)}, 'subprotocol "chat", none was offered'),
+        ({"place": ("chat", *[None] * 4), "offered_subprotocols": "news, mail"}, "offered was news, mail"),
+        ({"place": ("chat", *[None] * 4), "offered_subprotocols": "news, chat"}, None),
+        ({"extensions": "x-zip; level=9"}, 'extension "x-zip", none was offered'),
+        ({"extensions": "x-zip, x-sum", "offered": "x-zip; level=1"}, 'extension "x-sum", offered was x-zip'),
+        ({"extensions": "X-Zip", "offered": "x-sum, x-zip; level=1"}, None),
+    ],
+)
+def test_a_client_rejects_a_101_that_agrees_to_what_was_not_offered(answer: dict[str, Any], text: str | None) -> None:
+    finding = handshakes.rejected(case(end_by=CLIENT, client_messages=0, ending=2, **answer))
+    assert (finding is None) == (text is None)
+    if finding is not None:
+        assert (finding.cause, finding.agent) == ("handshake rejected", "client") and str(text) in finding.evidence
+
+
+def test_a_client_that_went_on_rejected_nothing() -> None:
+    named = {"extensions": "x-zip"}
+    assert handshakes.rejected(case(end_by=CLIENT, client_messages=1, ending=2, **named)) is None
+    assert handshakes.rejected(case(end_by=CLIENT, client_messages=0, ending=3 * SECOND, **named)) is None
+    assert handshakes.rejected(case(end_by=SERVER, client_messages=0, ending=2, **named)) is None
+
+
 def test_a_window_closed_to_the_end_is_a_stall() -> None:
     shut = {"shut_since": 15 * SECOND, "shut_packet": 12}
     finding = transport.zero_window(case(client=shut, outcome=DROPPED))
@@ -163,6 +191,25 @@ def test_a_ping_without_a_pong_before_the_end_is_a_keepalive_timeout() -> None:
     dropped = closing.keepalive(case(server_ping=18 * SECOND, outcome=DROPPED))
     assert dropped is not None and dropped.basis == "inferred"
     assert closing.keepalive(case(server_ping=20 * SECOND - 5, outcome=DROPPED)) is None
+
+
+def test_a_reason_that_names_the_keepalive_is_its_cause_though_no_ping_waited() -> None:
+    broken = {"retransmissions": 7, "silence_end": 20 * SECOND - 9}
+    finding = closing.explained(case("keepalive ping timeout", **closed(1011), **broken))
+    assert finding is not None and (finding.cause, finding.basis) == ("keepalive timeout", "inferred")
+    assert "7 retransmissions" in finding.evidence and "no packet came through for 6.000 s" in finding.evidence
+    finding = closing.explained(case("keepalive ping timeout", **closed(1011)))
+    assert finding is not None and "retransmissions" not in finding.evidence and "through" not in finding.evidence
+    for reason in ("why", "shopping cart timed out"):
+        finding = closing.explained(case(reason, **closed(1011)))
+        assert finding is not None and finding.cause == "internal error"
+
+
+def test_only_the_servers_side_can_be_a_gateway() -> None:
+    finding = closing.explained(case("", **closed(1014, CLIENT)))
+    assert finding is not None and (finding.cause, finding.agent) == ("unfounded code", "client")
+    finding = closing.explained(case("", **closed(1014, SERVER)))
+    assert finding is not None and (finding.cause, finding.agent) == ("bad gateway", "proxy")
 
 
 def test_a_pong_after_the_end_or_a_prompt_answer_to_the_close_shows_a_slow_peer() -> None:
@@ -244,6 +291,15 @@ def test_streams_of_http2_end_as_tcp_does(end_how: int, found: Found, cause: str
     assert f"{text} by the server on stream 5" in finding.evidence
 
 
+def test_where_one_sides_packets_are_missing_altogether_the_evidence_says_so() -> None:
+    for lacking, there in (("client", "server"), ("server", "client")):
+        finding = conclusions._too_little(case(outcome=UNKNOWN, **{lacking: {"packets": 0}}))
+        assert finding is not None and finding.cause == "not enough bytes"
+        assert f"only the {there}'s packets were captured" in finding.evidence
+    finding = conclusions._too_little(case(outcome=UNKNOWN))
+    assert finding is not None and "bytes that would tell" in finding.evidence
+
+
 def test_one_connection_alone_only_resembles_a_device() -> None:
     finding = common.timer_alone(case(outcome=DROPPED, idle=60 * SECOND, ending=100 * SECOND))
     assert finding is not None and finding.basis == "inferred" and "nginx" in str(finding.device)
@@ -289,6 +345,19 @@ def test_equal_readings_of_a_clock_are_a_timer() -> None:
     timers, member = timers_of(columns_of(rows), *sides(rows))
     assert [(timer.clock, timer.count, round(timer.seconds, 2)) for timer in timers] == [(0, 6, 5.0)]
     assert member.tolist() == [0, 0, 0, 0, 0, 0, -1, -1]
+
+
+@pytest.mark.parametrize(("echo", "clock"), [(0.001, "idle"), (0.3, "client_idle")])
+def test_a_clock_of_one_side_is_named_where_the_other_sides_frames_did_not_follow_at_once(
+    echo: float, clock: str
+) -> None:
+    rows = [
+        row._replace(idle=row.idle - int(echo * SECOND) * (1 + number % 2))
+        for number, row in enumerate(rows_at([5.0] * 9))
+    ]
+    rows = [row._replace(server_idle=row.idle) for row in rows]
+    [timer], _ = timers_of(columns_of(rows), *sides(rows))
+    assert CLOCKS[timer.clock] == clock
 
 
 def test_scattered_readings_are_none() -> None:

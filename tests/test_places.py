@@ -240,6 +240,68 @@ class TestProxies:
         assert not table["evidence"].str.contains("never").any()
 
 
+class TestTimersOfProxies:
+    """A proxy that ends both its legs after a silence of both, without a Close."""
+
+    @staticmethod
+    def ended(silence: float, pause: float = 0.1, port: int = 40000, begin: float = 0, by_proxy: bool = True) -> Any:
+        """Both legs: an echo, a pause, an echo, the silence, and the ends. begin: seconds later."""
+        front, back = Hosts(port, CLIENT + PROXY), Hosts(port + 10000, PROXY + SERVER)
+        front.time += round(begin * SECOND)
+        back.time = front.time
+        for hosts in (front, back):
+            hosts.say("client", flags=SYN).say("server", flags=SYN | ACK).say("client", flags=ACK)
+        request = REQUEST.replace(b"dGhl", b"dG%02d" % (port % 100))
+        front.say("client", request)
+        back.time = front.time
+        back.say("client", request).say("server", ANSWER)
+        front.time = back.time
+        front.say("server", ANSWER)
+        for wait in (0, pause):
+            front.time += round(wait * SECOND)
+            front.say("client", frame(TEXT, b"ping", key=b"1234"))
+            back.time = front.time
+            back.say("client", frame(TEXT, b"ping", key=b"1234")).say("server", frame(TEXT, b"ping"))
+            front.time = back.time
+            front.say("server", frame(TEXT, b"ping"))
+        back.time = front.time
+        for hosts, ender in ((front, "server"), (back, "client" if by_proxy else "server")):
+            hosts.time += round(silence * SECOND) - MS
+            hosts.say(ender, flags=FIN | ACK).say("client" if ender == "server" else "server", flags=FIN | ACK)
+        return front.packets + back.packets
+
+    def rows(self, tmp_path: Path, *several: Any) -> Any:
+        return rows(tmp_path, sorted((each for packets in several for each in packets), key=lambda each: each.time))
+
+    @pytest.mark.parametrize("silence", [1, 2, 7.01])
+    def test_whole_seconds_are_a_timer_even_once(self, tmp_path: Path, silence: float) -> None:
+        table = self.rows(tmp_path, self.ended(silence))
+        assert table["same_as"].notna().tolist() == [False, True]
+        assert set(zip(table["cause"], table["cause_basis"], table["cause_by"], strict=True)) == {
+            ("idle timer", "inferred", "proxy")
+        }
+        assert table["cause_timer"].dt.total_seconds().tolist() == [round(silence)] * 2
+        assert table["evidence"].str.contains("by the proxy on both legs at once").all()
+
+    @pytest.mark.parametrize(("silence", "pause"), [(2.4, 0.1), (2, 1.8), (2, 6)])
+    def test_other_silences_are_only_the_proxys_end(self, tmp_path: Path, silence: float, pause: float) -> None:
+        table = self.rows(tmp_path, self.ended(silence, pause))
+        assert set(zip(table["cause"], table["cause_by"], strict=True)) == {("dropped", "proxy")}
+        text = rf"by the proxy on both legs at once \(the other is connection \d\), {silence:.2f}\d s after the last"
+        assert table["evidence"].str.contains(text).all()
+
+    def test_others_that_speak_against_it(self, tmp_path: Path) -> None:
+        at_once = self.ended(1.4, port=40001, begin=0.6)  # ends with it, silent for another time
+        assert set(self.rows(tmp_path, self.ended(2), at_once)["cause"]) == {"dropped"}
+        longer = self.ended(0.1, pause=4, port=40001, begin=9)
+        assert "idle timer" not in set(self.rows(tmp_path, self.ended(2), longer)["cause"])
+        assert "idle timer" in set(self.rows(tmp_path, self.ended(2), self.ended(1.4, port=40001, begin=9))["cause"])
+
+    def test_a_leg_that_its_server_ended_is_no_timer_of_the_proxy(self, tmp_path: Path) -> None:
+        table = self.rows(tmp_path, self.ended(2, by_proxy=False))
+        assert "idle timer" not in set(table["cause"]) and "proxy" not in set(table["cause_by"])
+
+
 class TestCohorts:
     def both(self, tmp_path: Path, number: int) -> analyzer.Result:
         """So many connections that a server ends 5 s after the last frame, at different moments, at two points."""

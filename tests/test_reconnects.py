@@ -107,6 +107,26 @@ class TestAdvice:
         assert followed(*growing) == [1, 1]
         assert followed(*constant) == [1, 0]
 
+    @staticmethod
+    def herd(number, apart, delay=1.0806, code=1006):
+        """So many clients of a server that ends them all, and how long each waits."""
+        ended = [attempt(n, 0, 10 + n / 1000, code, client=f"10.0.0.{n}") for n in range(number)]
+        back = [
+            attempt(100 + n, 10 + n / 1000 + delay + n * apart, client=f"10.0.0.{n}") for n in range(number)
+        ]
+        return [(pair.followed, pair.alike) for pair in pairs(ended + back)]
+
+    def test_many_that_waited_equally_long_did_not_wait_at_random(self):
+        assert self.herd(5, 0.0002) == [(0, 4)] * 5
+        assert self.herd(5, 0.0002, 7, 1012) == [(0, 4)] * 5
+        assert self.herd(5, 0.2) == self.herd(5, 0.2, 7, 1012) == [(1, 0)] * 5
+
+    def test_few_that_waited_equally_long_may_have_done_so_by_chance(self):
+        assert self.herd(4, 0.0002) == [(1, 0)] * 4
+
+    def test_after_codes_that_ask_for_no_random_wait_equal_ones_are_no_fault(self):
+        assert self.herd(5, 0.0002, code=1001) == [(-1, 0)] * 5
+
     @pytest.mark.parametrize("code", [1000, 1001, 1008, 4001, None])
     def test_codes_that_ask_for_nothing_are_not_judged(self, code):
         assert followed(attempt(0, 0, 10, code), attempt(1, 10)) == [-1]

@@ -5,7 +5,7 @@ from __future__ import annotations
 import re
 
 from analyzer.diagnosis.facts import CLIENT, NO_CLOSE, SERVER, SIDE_NAMES, UNANSWERED_CLOSE
-from analyzer.diagnosis.finding import Case, Finding, other, seconds
+from analyzer.diagnosis.finding import Case, Finding, other, outage_text, seconds
 from analyzer.diagnosis.timers import CLOCKS, SECOND, width_of
 from analyzer.diagnosis.verdicts.judging import BY_CODE
 from analyzer.diagnosis.verdicts.keepalive import busy
@@ -140,6 +140,9 @@ def explained(case: Case) -> Finding | None:
     verdict = BY_CODE[case.code](case, close)
     if verdict.verdict == CONTRADICTED:
         return _unfounded(case, verdict)
+    if case.code == 1011 and KEEPALIVE.search(case.reason) and HEARTBEAT.search(case.reason):
+        evidence = f"{case.close_text}: {verdict.evidence}{outage_text(case)}"
+        return Finding("keepalive timeout", INFERRED, case.agent, evidence)
     basis = INFERRED if verdict.verdict != SUPPORTED and case.code in ABOUT_THE_OTHER else OBSERVED
     return Finding(cause, basis, "proxy" if case.code == 1014 else case.agent, f"{case.close_text}: {verdict.evidence}")
 

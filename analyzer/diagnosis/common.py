@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from analyzer.diagnosis.devices import device_of
 from analyzer.diagnosis.facts import CLIENT, NO_CLOSE, SIDE_NAMES, Facts
-from analyzer.diagnosis.finding import Case, Finding, seconds
-from analyzer.diagnosis.timers import CLOCKS, SECOND
+from analyzer.diagnosis.finding import Case, Finding, by_proxy_text, seconds
+from analyzer.diagnosis.timers import CLOCKS, EARLY, SECOND
 from analyzer.diagnosis.timers import LIFETIME as LIFETIME_CLOCK
 from analyzer.diagnosis.vocabulary import CLOCK_NAMES, IDLE, INFERRED, LIFETIME, OBSERVED, SINCE
 from analyzer.records import NO_TIME
@@ -14,6 +14,12 @@ PASSED_ON = 2 * SECOND
 """A proxy passes the end of one leg on to the other one within this time."""
 PLAIN = (NO_CLOSE, 1000, 0, 1001)
 SHORTEST_ALONE = 9 * SECOND
+ROUND = SECOND // 40
+"""A silence that a timer of whole seconds ended is so near to it; of any others one in twenty is."""
+LONG_SILENCE = 1.5
+"""So many times longer than any pause before must a silence be that is to tell of a timer by itself."""
+AT_ONCE = SECOND // 20
+"""What a proxy ends at one moment ends within this time."""
 
 
 def timer(case: Case) -> Finding | None:
@@ -83,6 +89,45 @@ def event(case: Case) -> Finding | None:
     return None
 
 
+def proxy_timer(case: Case) -> Finding | None:
+    """A proxy ended both its legs at once after one and the same silence of whole seconds."""
+    leg = case.leg(case.closer)
+    if leg is None or not case.between_legs or not case.code == leg.code == NO_CLOSE:
+        return None
+    value = _whole(case.facts.idle)
+    if value < SECOND or abs(case.facts.ending - leg.facts.ending) > AT_ONCE:
+        return None
+    if not (_silent_for(value, case) and _silent_for(value, leg)):
+        return None
+    device = device_of(value / SECOND, False)
+    evidence = (
+        f"{case.close_text}; {by_proxy_text(case, leg)}: whole seconds, and no connection of {case.service} outlived "
+        "such a silence"
+    )
+    age = case.facts.ending - case.facts.opened
+    if abs(age - _whole(age)) <= ROUND:
+        evidence += f"; as well {seconds(age)} after {SINCE[LIFETIME_CLOCK]}"
+    if device is not None:
+        evidence += f"; the default of {device.name}"
+    return Finding("idle timer", INFERRED, "proxy", evidence, value, IDLE, None if device is None else device.name)
+
+
+def _whole(nanoseconds: int) -> int:
+    """The nearest whole second."""
+    return (nanoseconds + SECOND // 2) // SECOND * SECOND
+
+
+def _silent_for(value: int, case: Case) -> bool:
+    """A leg was silent for so long at its end, never nearly as long before, and nothing of its service speaks against a
+    timer: none outlived the silence, and what ended at the same moment had been silent as long."""
+    facts, others = case.facts, case.others
+    if NO_TIME in (facts.idle, facts.opened) or abs(facts.idle - value) > ROUND or LONG_SILENCE * case.pause > value:
+        return False
+    if others.survived > value + EARLY:
+        return False
+    return all(abs(silence - value) <= EARLY for silence in others.ended_near(facts.ending, AT_ONCE))
+
+
 def timer_alone(case: Case) -> Finding | None:
     """One connection at the value of a known device: at most a likeness."""
     facts = case.facts
@@ -96,5 +141,6 @@ def timer_alone(case: Case) -> Finding | None:
         since = SINCE[0] if clock == IDLE else SINCE[LIFETIME_CLOCK]
         evidence = f"{case.close_text}, {seconds(reading)} after {since}: the default of {device.name}"
         cause = "idle timer" if clock == IDLE else "lifetime timer"
-        return Finding(cause, INFERRED, case.agent, evidence, reading, clock, device.name)
+        agent = "proxy" if case.between_legs else case.agent
+        return Finding(cause, INFERRED, agent, evidence, reading, clock, device.name)
     return None

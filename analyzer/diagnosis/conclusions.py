@@ -21,6 +21,7 @@ from analyzer.diagnosis.facts import (
     NO_CLOSE,
     NOBODY,
     SERVER,
+    SIDE_NAMES,
     UNKNOWN,
     Facts,
 )
@@ -67,6 +68,7 @@ SHARED: tuple[Cause, ...] = (closing.heartbeat, common.other_leg, common.event, 
 REST: tuple[Cause, ...] = (
     closing.close_timeout,
     transport.middlebox_reset,
+    common.proxy_timer,
     common.timer_alone,
     closing.coded,
     transport.reset,
@@ -341,7 +343,16 @@ def _not_enough(case: Case) -> Finding:
     last = f"({case.packet(case.facts.last_packet)} is the last)"
     if case.facts.opening == ENCRYPTED:
         return Finding("not enough bytes", INFERRED, None, f"encrypted, no keys {last}{_guessed(case)}")
-    return Finding("not enough bytes", OBSERVED, None, f"bytes that would tell are not in the capture {last}")
+    return Finding("not enough bytes", OBSERVED, None, f"{_missing(case)} {last}")
+
+
+def _missing(case: Case) -> str:
+    """What the capture lacks."""
+    tails = case.tail(CLIENT), case.tail(SERVER)
+    for side, tail, peer in ((CLIENT, tails[0], tails[1]), (SERVER, tails[1], tails[0])):
+        if tail is not None and peer is not None and tail.packets and not peer.packets:
+            return f"only the {SIDE_NAMES[side]}'s packets were captured"
+    return "bytes that would tell are not in the capture"
 
 
 def _guessed(case: Case) -> str:

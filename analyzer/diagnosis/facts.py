@@ -176,3 +176,6 @@ class Details:
     client_heard: Heard | None = None
     server_heard: Heard | None = None
     secured: Secured | None = None
+    offered_subprotocols: str | None = None
+    retransmissions: int = 0
+    lost_bytes: int = 0

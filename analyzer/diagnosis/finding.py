@@ -163,6 +163,14 @@ class Case:
         return None if row < 0 else Case(row, self.scene.facts(row), self.scene)
 
     @property
+    def pause(self) -> int:
+        """The longest silence of a second or more (nanoseconds) that did not end it, 0 without one."""
+        details = self.details
+        if details is not None and details.silence_end >= self.facts.ending:
+            return details.survived
+        return self.facts.survived
+
+    @property
     def between_legs(self) -> bool:
         """A proxy ended both its legs at once: on the front one it is the server, on the back one the client."""
         leg = self.leg(self.closer)
@@ -184,6 +192,25 @@ def closer_of(facts: Facts) -> int:
     if facts.initiator == BOTH:
         return CLIENT if facts.server_code in (1000, 0) and facts.client_code not in (1000, 0) else SERVER
     return facts.initiator or facts.end_by
+
+
+def by_proxy_text(case: Case, leg: Case) -> str:
+    """That a proxy ended both legs, and after what."""
+    silent = seconds(max(case.facts.idle, 0))
+    both = f"both legs at once (the other is connection {leg.facts.number})"
+    return f"ended by the proxy on {both}, {silent} after the last frame"
+
+
+def outage_text(case: Case) -> str:
+    """What TCP shows of a break on the way shortly before the end, "" if it shows none."""
+    details = case.details
+    if details is None:
+        return ""
+    text = f"; {details.retransmissions} retransmissions" if details.retransmissions > 0 else ""
+    text += f"; {details.lost_bytes} bytes were lost" if details.lost_bytes > 0 else ""
+    if details.silence > 0 and 0 < case.facts.ending - details.silence_end < SECOND:
+        text += f"; no packet came through for {seconds(details.silence)} shortly before"
+    return text
 
 
 def other(side: int) -> int:

@@ -299,6 +299,9 @@ def details(outcome: Any, client: Close | None, server: Close | None, with_tails
         None if client is None else client.heard,
         None if server is None else server.heard,
         secured(outcome) if outcome.tls_failed or outcome.transport == "tls-no-keys" else None,
+        connection.offered_subprotocols,
+        outcome.retransmissions,
+        outcome.lost_bytes,
     )
 
 

@@ -94,12 +94,37 @@ def _fault(case: Case) -> str | None:
     assert details is not None
     if details.upgrade is None or details.upgrade.lower() != "websocket":
         return f"the 101 has {'no Upgrade field' if details.upgrade is None else 'another Upgrade than websocket'}"
-    if details.key is None:
-        return None
+    unasked = _unasked(case)
+    if unasked is not None or details.key is None:
+        return unasked
     right = base64.b64encode(hashlib.sha1(details.key.encode() + GUID).digest()).decode()
     if details.accept is None:
         return "the 101 has no Sec-WebSocket-Accept"
     return None if details.accept == right else "the Sec-WebSocket-Accept of the 101 does not fit the request's key"
+
+
+def _unasked(case: Case) -> str | None:
+    """A subprotocol or an extension of the answer that was not offered (RFC 6455 4.1)."""
+    details = case.details
+    assert details is not None
+    offered = [name.strip() for name in (details.offered_subprotocols or "").split(",") if name.strip()]
+    named = details.place[0]
+    if named and named not in offered:
+        return f'the 101 names the subprotocol "{named}", {_offer(offered)}'
+    offered = _extensions(details.offered)
+    for name in _extensions(details.extensions):
+        if name.lower() not in (each.lower() for each in offered):
+            return f'the 101 names the extension "{name}", {_offer(offered)}'
+    return None
+
+
+def _extensions(field: str | None) -> list[str]:
+    """The names of extensions (RFC 6455 9.1), without their parameters."""
+    return [name for part in (field or "").split(",") if (name := part.partition(";")[0].strip())]
+
+
+def _offer(offered: list[str]) -> str:
+    return f"offered was {', '.join(offered)}" if offered else "none was offered"
 
 
 def _after(case: Case) -> str:

@@ -68,6 +68,26 @@ class Service:
         columns = sizes[best], self._column("number")[best], self._rows[best]
         return list(zip(*(column.tolist() for column in columns), strict=True))
 
+    @cached_property
+    def survived(self) -> int:
+        """The longest silence (nanoseconds) that a packet of a connection of the service ended."""
+        return int(self._column("survived").max(initial=0))
+
+    def ended_near(self, time: int, apart: int) -> list[int]:
+        """The silences (nanoseconds) before the ends of all that ended so near to that time."""
+        endings, silences = self._ends
+        begin, end = np.searchsorted(endings, (time - apart, time + apart + 1)).tolist()
+        near: list[int] = silences[begin:end].tolist()
+        return near
+
+    @cached_property
+    def _ends(self) -> tuple[Numbers, Numbers]:
+        """When connections ended, sorted, and the silences before."""
+        ending, idle = self._column("ending"), self._column("idle")
+        ended = np.flatnonzero((ending != NO_TIME) & (idle != NO_TIME))
+        ended = ended[np.argsort(ending[ended], kind="stable")]
+        return ending[ended], idle[ended]
+
     def told(self, code: int) -> int:
         """How many connections the server closed with this code."""
         return self._codes.get(code, 0)

@@ -36,6 +36,8 @@ JITTER = 0.23
 FEWEST_JITTERED = 12
 """Of ends that come at any time at most 8 % have ages within one JITTER, of ages that scatter by 10 % some 75 %."""
 SHORTEST_LOOSE = 10 * EARLY
+INSEPARABLE = SECOND // 500
+"""Two clocks that read so nearly the same at every end are one: what makes them differ is an echo's delay."""
 JOB_IDLE = SECOND // 20
 """A side that closes so soon after its last message, always after as many messages, has finished its work."""
 
@@ -104,7 +106,7 @@ def _timers_in(
             candidates = [_densest(rows, clock, clocks, columns, total, loose) for clock in range(len(CLOCKS))]
             fitting = [each for each in candidates if each is not None and _plausible(each, columns, clocks)]
             if fitting:
-                best = _with_rival(_steadiest(fitting), clocks)
+                best = _with_rival(_steadiest(fitting, clocks), clocks)
                 break
         best = best or _jittered(rows, clocks, columns)
         if best is None or not _plausible(best, columns, clocks):
@@ -117,12 +119,22 @@ def _timers_in(
 Candidate = tuple[Timer, Numbers, float]
 
 
-def _steadiest(candidates: list[Candidate]) -> Candidate:
+def _steadiest(candidates: list[Candidate], clocks: Numbers) -> Candidate:
     """The clock that explains most endings; of several the one that varies least, in doubt that of either side."""
     most = max(timer.count for timer, _, _ in candidates)
     good = [each for each in candidates if each[0].count >= 0.95 * most]
+    good = [each for each in good if not any(_alike(other, each, clocks) for other in good)]
     least = min(deviation for _, _, deviation in good)
     return next(each for each in good if DOUBT * each[2] <= least or each[2] == least)
+
+
+def _alike(general: Candidate, candidate: Candidate, clocks: Numbers) -> bool:
+    """The clock of either side, which cannot be told from this one of one side: the other side's frames always followed
+    or came at once."""
+    if CLOCKS[general[0].clock] != "idle" or CLOCKS[candidate[0].clock] not in ("client_idle", "server_idle"):
+        return False
+    fired = candidate[1]
+    return bool(np.all(np.abs(clocks[candidate[0].clock][fired] - clocks[general[0].clock][fired]) <= INSEPARABLE))
 
 
 def _with_rival(candidate: Candidate, clocks: Numbers) -> Candidate:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from analyzer.diagnosis.facts import CLIENT, CLOSING, NO_CLOSE, OPEN, SERVER, SIDE_NAMES, Tail
-from analyzer.diagnosis.finding import Case, Expiry, Finding, other, seconds
+from analyzer.diagnosis.finding import Case, Expiry, Finding, by_proxy_text, other, outage_text, seconds
 from analyzer.diagnosis.timers import SECOND
 from analyzer.diagnosis.vocabulary import IDLE, INFERRED, OBSERVED
 from analyzer.records import END_FIN, END_GOAWAY, END_RST, END_STREAM, END_STREAM_RESET, NO_TIME
@@ -155,7 +155,7 @@ def reset(case: Case) -> Finding | None:
     packet = facts.last_packet if tail is None or not tail.reset_packet else tail.reset_packet
     evidence = f"RST by the {side} ({case.packet(packet)}), no Close before"
     if tail is not None and tail.reset_silent > 0:
-        evidence += f"; {tail.reset_silent} bytes sent to it were not acknowledged"
+        evidence += f"; {tail.reset_silent} bytes sent to it were not acknowledged{outage_text(case)}"
     if tail is not None and tail.reset_time_to_live >= 0:
         evidence += f"; its TTL {tail.reset_time_to_live} is the {side}'s own"
     return _by_proxy(case, Finding("reset", OBSERVED, side, evidence))
@@ -166,8 +166,10 @@ def dropped(case: Case) -> Finding | None:
     facts = case.facts
     if case.code != NO_CLOSE or facts.end_how not in (END_FIN, END_STREAM, END_GOAWAY) or not facts.end_by:
         return None
-    evidence = f"{case.close_text}; {seconds(max(facts.idle, 0))} after the last frame"
-    return _by_proxy(case, Finding("dropped", OBSERVED, SIDE_NAMES[facts.end_by], evidence))
+    finding = Finding("dropped", OBSERVED, SIDE_NAMES[facts.end_by], case.close_text)
+    if case.between_legs:
+        return _by_proxy(case, finding)
+    return finding._replace(evidence=f"{case.close_text}; {seconds(max(facts.idle, 0))} after the last frame")
 
 
 def _by_proxy(case: Case, finding: Finding) -> Finding:
@@ -175,8 +177,7 @@ def _by_proxy(case: Case, finding: Finding) -> Finding:
     leg = case.leg(case.closer) if case.between_legs else None
     if leg is None:
         return finding
-    text = f"{finding.evidence}; the proxy ended its other leg (connection {leg.facts.number}) too"
-    return finding._replace(agent="proxy", evidence=text)
+    return finding._replace(agent="proxy", evidence=f"{finding.evidence}; {by_proxy_text(case, leg)}")
 
 
 def capture_ended(case: Case) -> Finding | None:

@@ -49,7 +49,7 @@ CAUSES = {
     "illegal code": "a Close with a code that must not be on the wire",
     "application code": "a Close with a code of the application (3000-4999)",
     "keepalive timeout": "a Ping got no Pong in time; the side that sent it gave up",
-    "late pong": "the Pong came, but after the side that had sent the Ping gave up",
+    "late pong": "a side gave up on a Pong; the other one lived: its Pong, or its answer to the Close, came later",
     "heartbeat missed": "the application's own heartbeat stayed away",
     "idle timer": "nothing was sent for as long as a timer allows",
     "lifetime timer": "a timer ends every connection at the same age",

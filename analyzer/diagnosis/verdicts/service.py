@@ -5,7 +5,7 @@ from __future__ import annotations
 from analyzer.diagnosis.facts import SERVER, SIDE_NAMES
 from analyzer.diagnosis.finding import Case, other, seconds
 from analyzer.diagnosis.timers import SECOND
-from analyzer.diagnosis.verdicts.verdict import Sent, Verdict, counted, supported, unverifiable
+from analyzer.diagnosis.verdicts.verdict import Sent, Verdict, contradicted, counted, supported, unverifiable
 from analyzer.records import NO_TIME
 
 RUSH = 5
@@ -66,6 +66,8 @@ def overload(case: Case, close: Sent) -> Verdict:
 
 def bad_gateway(case: Case, close: Sent) -> Verdict:
     """1014: the leg to the server behind the gateway."""
+    if close.by != SERVER:
+        return contradicted("a client is no gateway: the code is for the server's side, of the server behind it")
     leg = case.leg(SERVER)
     if leg is None:
         return unverifiable("the gateway's connection to the server behind it is not in the capture")
