@@ -41,7 +41,7 @@ def main(argv: Sequence[str] | None = None) -> int:
         sys.stdout.flush()
         return status
     except UsageError as error:
-        _say(error)
+        _say(*str(error).split("\n"))
         return 2
     except Failure as error:
         _say(error)
@@ -353,12 +353,12 @@ def _cannot_write(path: str, error: Exception) -> str:
     return f"{path}: {reason}"
 
 
-def _say(message: object) -> None:
-    """One message on standard error; several lines stay lines, anything else that acts on a terminal is escaped."""
+def _say(*lines: object) -> None:
+    """One message on standard error; whatever in its lines acts on a terminal is escaped."""
     from analyzer.outputs.escaping import visible
 
     sys.stdout.flush()
-    print("wsclose:", "\n".join(visible(line) for line in str(message).split("\n")), file=sys.stderr)
+    print("wsclose:", "\n".join(visible(str(line)) for line in lines), file=sys.stderr)
 
 
 def _be_quick() -> None:

@@ -28,6 +28,8 @@ cdef class Reassembly(SegmentReader):
     @cython.final
     cdef object _hand(self, Half half, Py_ssize_t start, Py_ssize_t stop)
     @cython.final
+    cdef bint _begin(self, Half half, Py_ssize_t start, Py_ssize_t stop) except? True
+    @cython.final
     cdef object _hand_gap(self, Half half, long long size, bint cut)
     @cython.final
     cdef object _hold(self, Half half, long long ahead, long long length)

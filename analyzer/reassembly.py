@@ -164,15 +164,24 @@ class Reassembly(SegmentReader):
             start += take
             if start == stop:
                 return
-        if half.reader is None and not self.open(half, start, stop):
+        if half.reader is None and not self._begin(half, start, stop):
             half.skipped_bytes += stop - start
             half.offset += stop - start
             return
-        reader: Reader = half.reader  # type: ignore[assignment]  # opened just above
+        reader: Reader = half.reader  # type: ignore[assignment]  # begun just above
         reader.data(start, stop)
         half.offset += stop - start
         if half.reader is None:
             self.unread(half.flow)
+
+    def _begin(self, half: Half, start: cython.Py_ssize_t, stop: cython.Py_ssize_t) -> cython.bint:
+        """See open. A peer that finished before there were readers ends its own now."""
+        if not self.open(half, start, stop):
+            return False
+        reader: Reader | None = half.peer.reader
+        if reader is not None and half.peer.finished:
+            reader.end(END_FIN)
+        return half.reader is not None
 
     def _hand_gap(self, half: Half, size: cython.longlong, cut: cython.bint) -> None:
         passed: cython.longlong = min(half.skip, size)

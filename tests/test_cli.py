@@ -293,6 +293,10 @@ class TestStatus:
         analysis.error = CannotRead("conections", "no such file")
         assert "did you mean the command connections?" in run("conections", "a.pcap")[2]
 
+    def test_a_name_with_line_feeds_is_one_line_too(self, tmp_path: Path, capsys: Any) -> None:
+        assert main([str(tmp_path / "none\nwsclose: done")]) == 1
+        assert capsys.readouterr().err.count("\n") == 1
+
     def test_one_unreadable_file_of_several_is_reported_and_the_rest_is_there(
         self, analysis: Analysis, run: Run
     ) -> None:

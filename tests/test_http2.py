@@ -533,3 +533,10 @@ def test_a_stream_that_began_within_the_capture_and_asked_for_something_else_is_
         talk.client(data(7, masked(TEXT, b"question %d" % number)), data(9, masked(TEXT, b"question %d" % number)))
         talk.server(data(7, frame(TEXT, b"answer %d" % number)), data(9, frame(TEXT, b"answer %d" % number)))
     assert set(talk.end().analyze().connections["http_stream"]) == {1, 3}
+
+
+def test_an_answer_that_stands_before_its_connect_is_counted():
+    talk = Talk(opened=False)
+    talk.server(settings((8, 1)), data(1, frame(TEXT, b"too early")))
+    rows = talk.client(talk.ask(1, "/late"), data(1, masked(TEXT, b"a question"))).analyze().connections
+    assert list(rows["path"]) == ["/late"]

@@ -254,6 +254,11 @@ OTHERS = (tls, noise, http_body, http_text, ssh, dns, smtp, mysql, mqtt, redis, 
 
 
 class TestEnding:
+    def test_what_came_after_a_request_is_counted_though_the_server_had_ended_before_it(self) -> None:
+        hosts = Hosts().say("server", frame(TEXT, b"hello")).say("server", flags=FIN | ACK)
+        result = hosts.say("client", REQUEST).say("client", frame(TEXT, b"to nobody", key=KEY)).result()
+        assert list(result.connections["opening"]) == ["unanswered"]
+
     @pytest.mark.parametrize("flags", [RST | ACK, FIN | ACK])
     def test_frames_all_behind_a_hole_are_looked_at_when_the_flow_ends(self, flags: int) -> None:
         hosts = Hosts().say("client", flags=SYN).say("server", flags=SYN | ACK).say("client", flags=ACK)

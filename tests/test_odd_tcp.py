@@ -122,6 +122,13 @@ def test_data_after_a_fin_is_counted_and_read_by_nobody() -> None:
     assert result.connections.iloc[0]["server_messages"] == 0
 
 
+def test_a_request_to_a_server_that_had_finished_is_unanswered_and_what_follows_it_counted() -> None:
+    hosts = Hosts().say("client", flags=SYN).say("server", flags=SYN | ACK).say("server", flags=FIN | ACK)
+    result = hosts.say("client", REQUEST).say("client", b"more").result()
+    assert list(result.connections["opening"]) == ["unanswered"]
+    assert _count(result, "byte", "before the upgrade") == len(b"more")
+
+
 class Flows:
     """Stands where the upgrade stage does, wants nothing, keeps the flows."""
 

@@ -72,6 +72,11 @@ class TestStorms:
         assert told(storm(20, 1, 0.01), cause="clean close") == []
         assert told(storm(20, 1, 0.01), cause="dropped", by="client") == []
 
+    def test_connections_that_lasted_no_time_make_none(self) -> None:
+        turns = storm(20, 1, 0.01)
+        moments = [(each, 100 + each, 0, *turn[3:]) for each, turn in enumerate(turns)]  # each started when it ended
+        assert told(moments) == []
+
     def test_as_many_as_come_at_any_time_are_none(self) -> None:
         steady = [(each, 1000 + each, 10 + each * 0.01, 10.05 + each * 0.01, 60) for each in range(300)]
         assert told([*steady, *((500 + each[0], 2000 + each[1], *each[2:]) for each in storm(6, 1, 0.01))]) == []

@@ -50,6 +50,7 @@ class Service:
     def __init__(self, columns: Mapping[str, Numbers], rows: Numbers, details: Mapping[int, Details]) -> None:
         self._columns, self._rows, self._details = columns, rows, details
         self._returns: dict[tuple[int, int], list[int]] = {}
+        self._closed_by: dict[int, tuple[Numbers, Numbers, Numbers]] = {}
 
     def _column(self, name: str) -> Numbers:
         return self._columns[name][self._rows]
@@ -101,12 +102,34 @@ class Service:
         """How long after that time (nanoseconds) the clients came back whose connections the server had by then closed
         with this code, sorted: a connection that began, for each that had ended."""
         if (code, after) not in self._returns:
-            ending, starts, hosts = (self._column(name) for name in ("ending", "start", "client_host"))
-            clients = hosts[(self._column("server_code") == code) & (ending != NO_TIME) & (ending <= after)]
-            later = (starts > after) & (starts <= after + CAME_BACK) & (self._column("opened") != NO_TIME)
-            back = np.sort(starts[later & np.isin(hosts, clients)])[: len(clients)] - after
-            self._returns[code, after] = back.tolist()
+            endings, clients, first = self._closed(code)
+            starts, hosts = self._openings
+            begin, stop = np.searchsorted(starts, (after, after + CAME_BACK), "right").tolist()
+            back, hosts = starts[begin:stop], hosts[begin:stop]
+            if len(clients):
+                place = np.minimum(np.searchsorted(clients, hosts), len(clients) - 1)
+                back = back[(clients[place] == hosts) & (first[place] <= after)]
+            most = int(np.searchsorted(endings, after, "right"))
+            self._returns[code, after] = (back[:most] - after).tolist()
         return self._returns[code, after]
+
+    @cached_property
+    def _openings(self) -> tuple[Numbers, Numbers]:
+        """When the connections that opened began, sorted, and whose they are."""
+        rows = np.flatnonzero(self._column("opened") != NO_TIME)
+        rows = rows[np.argsort(self._column("start")[rows], kind="stable")]
+        return self._column("start")[rows], self._column("client_host")[rows]
+
+    def _closed(self, code: int) -> tuple[Numbers, Numbers, Numbers]:
+        """When the connections ended that the server closed with this code, sorted; their clients, and when the first
+        connection of each ended."""
+        if code not in self._closed_by:
+            ending = self._column("ending")
+            rows = np.flatnonzero((self._column("server_code") == code) & (ending != NO_TIME))
+            rows = rows[np.argsort(ending[rows], kind="stable")]
+            clients, firsts = np.unique(self._column("client_host")[rows], return_index=True)
+            self._closed_by[code] = ending[rows], clients, ending[rows][firsts]
+        return self._closed_by[code]
 
     def load(self, time: int) -> list[str]:
         """Signs of load around that time, in words."""

@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
+from itertools import pairwise
 from typing import Any
 
+import numpy as np
 import pandas as pd
 
 from analyzer.closecodes import ADVICE
@@ -47,25 +49,27 @@ def lines(connections: pd.DataFrame, reconnects: pd.DataFrame) -> Iterator[Line]
 def _storms(pairs: pd.DataFrame) -> Iterator[str]:
     """Many connections that one moment ended, and whose clients came back nearly at once."""
     found = []
+    short = SHORT.to_timedelta64()
     for server, same in pairs.groupby(["server_ip", "server_port"], observed=True, sort=False):
-        span = max(same["next_start"].max() - same["next_start"].min(), SHORT)
-        usual = len(same) * (SHORT / span)
-        for _, near in same.groupby((same["end"].diff() > SHORT / 5).cumsum()):
-            together = near[near["start"] < near["end"].min()]  # the others began when it was over
-            if together["end"].max() - together["end"].min() > SHORT:
+        starts, ends, returns = (same[name].to_numpy("datetime64[ns]") for name in ("start", "end", "next_start"))
+        usual = len(same) * (short / max(returns.max() - returns.min(), short))
+        edges = np.flatnonzero(np.diff(ends) > short / 5) + 1
+        for first, stop in pairwise((0, *edges.tolist(), len(same))):
+            if stop - first < STORM_FEWEST:
                 continue
-            starts = together["next_start"].sort_values()
-            counts = starts.searchsorted(starts + SHORT, side="right") - range(len(starts))
-            most = int(counts.max())
-            crowd = CROWD * usual if len(together) < len(same) else 0
-            if most >= max(STORM_FEWEST, STORM_SHARE * len(together), crowd):
-                first = int(counts.argmax())
-                found.append((most, server, together, starts.iloc[first : first + most]))
-    for most, server, together, starts in sorted(found, key=lambda each: -each[0])[:MOST]:
-        after = words.elapsed(starts.iloc[0] - together["end"].min())
-        within = words.elapsed(starts.iloc[-1] - starts.iloc[0])
+            there = starts[first:stop] < ends[first]  # the others began when it was over
+            ended, back = ends[first:stop][there], np.sort(returns[first:stop][there])
+            if len(back) < STORM_FEWEST or ended[-1] - ended[0] > short:
+                continue
+            counts = np.searchsorted(back, back + short, side="right") - np.arange(len(back))
+            most, at = int(counts.max()), int(counts.argmax())
+            crowd = CROWD * usual if len(back) < len(same) else 0
+            if most >= max(STORM_FEWEST, STORM_SHARE * len(back), crowd):
+                found.append((most, server, len(back), ended[0], back[at : at + most]))
+    for most, server, ends_there, end, storm in sorted(found, key=lambda each: -each[0])[:MOST]:
+        after, within = (words.elapsed(pd.Timedelta(time)) for time in (storm[0] - end, storm[-1] - storm[0]))
         yield (
-            f"a reconnect storm: {words.count(most)} of {words.count(len(together))} that were ended at one moment by "
+            f"a reconnect storm: {words.count(most)} of {words.count(ends_there)} that were ended at one moment by "
             f"{words.endpoint(*server)} came back within {within}, {after} after it"
         )
 

@@ -221,7 +221,9 @@ class Http2(Exchange):
             if b":status" not in fields and number % 2:
                 self.first_asked = min(self.first_asked, number)
             if asks(fields):
-                self.ask(walk, number, fields)
+                self.leave_older(number)  # its answer came before it: packets out of order
+                if number not in self.streams:
+                    self.ask(walk, number, fields)
         elif self.side_of(stream, walk) is stream.server and stream.state == ASKED:
             self.answer(stream, fields)
 

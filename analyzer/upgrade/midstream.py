@@ -227,6 +227,13 @@ class Midstream:
         high.forget()
         for piece in rest:
             watcher.chains.replay(piece, self.openings.packet, watcher.source, watcher.half)
+        self.tell_ends()
+
+    def tell_ends(self) -> None:
+        """Directions may have ended before it was known what reads them."""
+        for watcher in (self.low, self.high):
+            if watcher.ended is not None and watcher.source.reader is not None:
+                watcher.source.reader.end(watcher.ended)
 
     def accept(self, client: Watcher) -> None:
         """It is a WebSocket: both directions are frames, from where their chains begin."""
@@ -244,8 +251,7 @@ class Midstream:
             watcher.chains.replay(piece, self.openings.packet, watcher.source, watcher.half)
         for watcher in (self.low, self.high):
             watcher.forget()
-            if watcher.ended is not None and watcher.source.reader is not None:
-                watcher.source.reader.end(watcher.ended)
+        self.tell_ends()
 
     def _place(self, watcher: Watcher, side: Side) -> None:
         """Have the frame reader of a direction begin where its chain does, or search for one."""
