@@ -5,6 +5,8 @@ from __future__ import annotations
 import re
 from collections.abc import Callable, Iterator, Sequence
 
+from analyzer import limits
+
 KEY_LOG = 0x544C534B  # a Decryption Secrets Block's secrets type: TLS Key Log (pcapng 4.7)
 MASTER = "CLIENT_RANDOM"
 EARLY = "CLIENT_EARLY_TRAFFIC_SECRET"
@@ -35,6 +37,7 @@ class Secrets:
     ) -> None:
         self._by_random: dict[bytes, dict[str, bytes]] = {}
         self._used: set[bytes] = set()
+        self._given_up: set[bytes] = set()
         self._blocks = blocks
         self._blocks_taken = 0
         self._rest = rest
@@ -87,6 +90,16 @@ class Secrets:
     def more_may_come(self) -> bool:
         """Whether secrets that are not here yet may still come."""
         return self._more_may_come is not None and self._more_may_come()
+
+    def give_up(self, random: bytes) -> None:
+        """The connection with this client random waits for its secrets no longer."""
+        if len(self._given_up) < limits.TLS_GIVEN_UP:
+            self._given_up.add(random)
+
+    def too_late(self) -> int:
+        """How many connections' secrets came after they had been given up, as far as is remembered."""
+        self.take_new()
+        return len(self._given_up & self._by_random.keys())
 
     def unused(self, label: str) -> Iterator[tuple[bytes, bytes]]:
         """(random, secret) of every connection that no flow was recognised as, the latest first.
