@@ -176,6 +176,23 @@ def test_of_first_fragments_alone_something_is_found_and_nothing_is_invented() -
     assert found > 20
 
 
+def test_http2_inside_tls_that_is_joined_in_the_middle_is_opened_and_nothing_is_invented() -> None:
+    name = "wss-http2-firefox.pcapng"
+    head, records = sample(name)
+    whole = clean(name)
+    codes = set(whole.connections["server_code"].dropna())
+    midstream = []
+    for missing in range(9, len(records), 9):
+        result = read(head, records[missing:])
+        check(result, whole)
+        rows = result.connections
+        assert set(rows["transport"]) <= {"tls"}
+        assert set(rows["http"].dropna()) <= {"2"}
+        midstream += rows.loc[rows["opening"].eq("midstream"), "server_code"].dropna().tolist()
+    assert len(midstream) > 5
+    assert set(midstream) <= codes
+
+
 def surviving(share: float, seeds: int) -> tuple[int, int, int]:
     """Close codes of the clean captures; how many are found in damaged ones; how many are wrong."""
     codes = found = wrong = 0

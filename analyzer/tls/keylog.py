@@ -24,8 +24,8 @@ class Secrets:
     """The secrets at hand, by the client random of their connection and their label.
 
     texts: key logs; blocks: Decryption Secrets Blocks of the capture as they are met, a list that grows; rest(): those
-    that stand anywhere in inputs that can be read again, asked for once, when a random is not known; more_may_come():
-    whether an input that can be read only once may still bring some.
+    that stand anywhere in inputs that can be read again, asked for once, when a random is not known or was not seen;
+    more_may_come(): whether an input that can be read only once may still bring some.
     """
 
     def __init__(
@@ -67,9 +67,8 @@ class Secrets:
     def of(self, random: bytes) -> dict[str, bytes] | None:
         """The secrets of the connection with this client random; None if there are none (yet)."""
         self.take_new()
-        if random not in self._by_random and self._rest is not None:
-            rest, self._rest = self._rest, None
-            self._take(rest())
+        if random not in self._by_random:
+            self._take_rest()
         found = self._by_random.get(random)
         if found is not None:
             self._used.add(random)
@@ -81,6 +80,11 @@ class Secrets:
         self._blocks_taken += len(new)
         self._take(new)
         return bool(new)
+
+    def _take_rest(self) -> None:
+        if self._rest is not None:
+            rest, self._rest = self._rest, None
+            self._take(rest())
 
     def _take(self, blocks: Sequence[Block]) -> None:
         for kind, text in blocks:
@@ -107,6 +111,8 @@ class Secrets:
         With Encrypted Client Hello the random of the key log is the inner hello's, which no packet shows (RFC 9850
         2.1).
         """
+        self.take_new()
+        self._take_rest()
         for random in reversed(list(self._by_random)):
             if random not in self._used and (secret := self._by_random[random].get(label)) is not None:
                 yield random, secret
