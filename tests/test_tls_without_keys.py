@@ -150,7 +150,7 @@ SAID = ["client_code", "client_reason", "server_code", "server_reason", "client_
 
 
 def late_secrets():
-    """The capture with the secrets of a third of its connections before it, of a third in its middle, and at its end."""
+    """The capture with a third of its secrets before it, a third in its middle, and the others at its end."""
     packets, _ = read(WSS)
     before, between, after = (secrets(randoms()[part::3]).encode() for part in range(3))
     half = len(packets) // 2
