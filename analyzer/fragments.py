@@ -18,13 +18,15 @@ class Datagram:
     """A datagram put together.
 
     protocol: what it holds, as its first fragment says; data: its bytes, up to the first that the snapshot length cut;
-    length: bytes on the wire; earlier_fragments: packets it came in, without the one that made it whole.
+    length: bytes on the wire; handed: how many of them, from its first, were handed on before it was whole;
+    earlier_fragments: packets it came in, without the one that made it whole and one that was handed on.
     """
 
     protocol: int
     data: bytes
     length: int
     earlier_fragments: int
+    handed: int = 0
 
 
 @dataclass(slots=True)
@@ -38,6 +40,7 @@ class _Pieces:
     packets: int = 0
     total: int = -1  # known from the last fragment
     protocol: int = -1  # known from the first fragment
+    handed: int = 0  # bytes on the wire
 
     def add(self, offset: int, length: int, data: bytes) -> None:
         """Add what is new of a fragment: where it overlaps, the first copy stays."""
@@ -81,7 +84,7 @@ class _Pieces:
             parts.append(data)
             if len(data) < length:
                 break
-        return Datagram(self.protocol, b"".join(parts), self.total, self.packets - 1)
+        return Datagram(self.protocol, b"".join(parts), self.total, self.packets - 1, self.handed)
 
 
 class Fragments:
@@ -118,6 +121,15 @@ class Fragments:
         while self._kept > limits.FRAGMENTS_BYTES:
             self._drop(next(iter(self._datagrams)))
         return whole
+
+    def hand_on(self, key: Hashable, first: bytes, length: int) -> bool:
+        """Whether the bytes of the first fragment, just added, go on before the datagram is whole; once at the most."""
+        pieces = self._datagrams.get(key)
+        if pieces is None or pieces.handed or pieces.ordered[:1] != [(0, length, first)]:
+            return False
+        pieces.handed = length
+        pieces.packets -= 1
+        return True
 
     def _expire(self, key: Hashable, now: int) -> None:
         """Drop what is too old by `now`: datagrams at the head of the queue, and that of `key` wherever it stands."""

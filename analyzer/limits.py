@@ -42,6 +42,9 @@ first after 1 s at the most once a round trip is known)."""
 TLS_HELD = 1 << 20
 """Bytes of one TLS connection kept while its secrets may still come in an input that can be read only once."""
 
+TLS_GIVEN_UP = 50_000
+"""Client randoms remembered of TLS connections that waited for secrets in vain, to say how many came too late: 5 MB."""
+
 TLS_TRIES = 200_000
 """Trial decryptions of records of one TLS connection, about a microsecond each: to find its secret, or its place after
 lost bytes (a record for every 22 of them at the most)."""

@@ -8,6 +8,8 @@ cdef int TYPE_IPV4, TYPE_IPV6, TYPE_MPLS, TYPE_MPLS_MULTICAST, TYPE_BRIDGING, TY
 cdef int TAG_8021Q, TAG_8021AD, TAG_9100, TAG_9200
 cdef int HOP_BY_HOP, IP_IN_IP, TCP, UDP, IPV6_IN_IP, ROUTING, FRAGMENT, GRE, AUTHENTICATION, DESTINATION, MOBILITY
 cdef int VXLAN_PORT, VXLAN_LINUX_PORT, GENEVE_PORT, GTP_PORT
+cdef int FIN, SYN
+cdef long long LOW_32
 cdef int DATAGRAM_MOST, TUNNELS_MOST
 
 @cython.final
@@ -28,10 +30,15 @@ cdef class Packets(PacketReader):
     cdef int ip6(self, Py_ssize_t at, Py_ssize_t stop, Py_ssize_t end) except -1
     cdef int payload(self, int protocol, Py_ssize_t at, Py_ssize_t stop, Py_ssize_t end) except -1
     cdef int tcp(self, Py_ssize_t at, Py_ssize_t stop, Py_ssize_t end) except -1
+    cdef bint header(self, Py_ssize_t at, Py_ssize_t stop, Py_ssize_t end) except? True
     cdef int udp(self, Py_ssize_t at, Py_ssize_t stop, Py_ssize_t end) except -1
     cdef int fragment(
         self, int protocol, unsigned int identification, int field, Py_ssize_t at, Py_ssize_t stop, Py_ssize_t end
     ) except -1
+    cdef int piece(
+        self, object key, bytes piece, bint leads, Py_ssize_t at, Py_ssize_t stop, Py_ssize_t end
+    ) except -1
+    cdef int rest(self, Py_ssize_t handed, Py_ssize_t stop, Py_ssize_t end) except -1
     cdef int inside(self, str layer, int number, Py_ssize_t at, Py_ssize_t stop, Py_ssize_t end) except -1
     cdef bint deeper(self) except? True
 

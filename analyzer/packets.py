@@ -17,7 +17,7 @@ from analyzer import limits
 from analyzer.records import Packet, PacketReader, Segment, SegmentReader
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
+    from collections.abc import Callable, Hashable
 
     import cython
 
@@ -33,6 +33,8 @@ TAG_8021Q, TAG_8021AD, TAG_9100, TAG_9200 = 0x8100, 0x88A8, 0x9100, 0x9200
 # Protocol numbers and IPv6 extension headers
 HOP_BY_HOP, IP_IN_IP, TCP, UDP, IPV6_IN_IP, ROUTING, FRAGMENT = 0, 4, 6, 17, 41, 43, 44
 GRE, AUTHENTICATION, DESTINATION, MOBILITY = 47, 51, 60, 135
+FIN, SYN = 1, 2
+LOW_32 = (1 << 32) - 1
 # UDP ports of tunnels; VXLAN_LINUX_PORT is the Linux driver's own default
 VXLAN_PORT, VXLAN_LINUX_PORT, GENEVE_PORT, GTP_PORT = 4789, 8472, 6081, 2152
 
@@ -71,7 +73,7 @@ class Packets(PacketReader):
         self.damaged_tcp: cython.longlong = 0
 
     def counts(self) -> dict[str, int]:
-        """How many packets gave no segment, by kind. A fragment that made its datagram whole counts as what it made."""
+        """How many packets gave no segment, by kind. A fragment whose bytes went on counts as what it made."""
         return {
             "not TCP": self.not_tcp,
             "fragment": self.joined_fragments,
@@ -260,17 +262,23 @@ class Packets(PacketReader):
         return 0
 
     def tcp(self, at: cython.Py_ssize_t, stop: cython.Py_ssize_t, end: cython.Py_ssize_t) -> cython.int:
-        """A TCP segment (RFC 9293 3.1). Options need not have been captured: nothing in them is used."""
+        """A TCP segment."""
+        if self.header(at, stop, end):
+            self.reader.segment()
+        else:
+            self.damaged_tcp += 1
+        return 0
+
+    def header(self, at: cython.Py_ssize_t, stop: cython.Py_ssize_t, end: cython.Py_ssize_t) -> cython.bint:
+        """Read a TCP header (RFC 9293 3.1), if it is there. Options need not have been captured: none are used."""
         packet: Packet = self.current
         segment: Segment = self.segment
         if stop - at < 20:
-            self.damaged_tcp += 1
-            return 0
-        header: cython.Py_ssize_t = (packet.data[at + 12] >> 4) << 2
-        start: cython.Py_ssize_t = at + header
-        if header < 20 or start > end:
-            self.damaged_tcp += 1
-            return 0
+            return False
+        size: cython.Py_ssize_t = (packet.data[at + 12] >> 4) << 2
+        start: cython.Py_ssize_t = at + size
+        if size < 20 or start > end:
+            return False
         segment.source_port = packet.data[at] << 8 | packet.data[at + 1]
         segment.destination_port = packet.data[at + 2] << 8 | packet.data[at + 3]
         segment.sequence = word(packet, at + 4)
@@ -280,8 +288,7 @@ class Packets(PacketReader):
         segment.start = start if start < stop else stop
         segment.stop = stop
         segment.length = end - start
-        self.reader.segment()
-        return 0
+        return True
 
     def udp(self, at: cython.Py_ssize_t, stop: cython.Py_ssize_t, end: cython.Py_ssize_t) -> cython.int:
         """A UDP datagram (RFC 768): a tunnel, by its destination port, or not TCP."""
@@ -302,10 +309,7 @@ class Packets(PacketReader):
         stop: cython.Py_ssize_t,
         end: cython.Py_ssize_t,
     ) -> cython.int:
-        """A fragment; field: its offset in bytes, and in the lowest bit whether more follow (RFC 8200 4.5).
-
-        Even a first fragment with a whole TCP header is no segment: it does not tell how long the segment is.
-        """
+        """A fragment; field: its offset in bytes, and in the lowest bit whether more follow (RFC 8200 4.5)."""
         packet: Packet = self.current
         segment: Segment = self.segment
         offset: cython.int = field & 0xFFF8
@@ -320,16 +324,55 @@ class Packets(PacketReader):
         piece = bytes(packet.data[at:stop])
         whole = self.fragments.add(key, packet.time, protocol, offset, field & 1 != 0, piece, end - at)
         if whole is None:
-            self.held_fragments += 1
-            return 0
+            return self.piece(key, piece, protocol == TCP and offset == 0, at, stop, end)
         self.held_fragments -= whole.earlier_fragments
         self.joined_fragments += whole.earlier_fragments
         data = packet.data
         packet.data = whole.data
         try:
+            if whole.handed:
+                return self.rest(whole.handed, len(whole.data), whole.length)
             return self.payload(whole.protocol, 0, len(whole.data), whole.length)
         finally:
             packet.data = data
+
+    def piece(
+        self,
+        key: Hashable,
+        piece: bytes,
+        leads: cython.bint,
+        at: cython.Py_ssize_t,
+        stop: cython.Py_ssize_t,
+        end: cython.Py_ssize_t,
+    ) -> cython.int:
+        """A fragment of a datagram that is not whole (yet); leads: it begins with a TCP header.
+
+        The others may never have been captured: a filter for ports misses them. So what the first one holds is handed
+        on at once, as a segment of that length. A FIN stands behind all of the data, so it is left to the rest.
+        """
+        segment: Segment = self.segment
+        if leads and self.header(at, stop, end) and segment.length > 0 and segment.flags & SYN == 0:
+            if self.fragments.hand_on(key, piece, end - at):
+                segment.flags &= 255 - FIN
+                self.reader.segment()
+                return 0
+        self.held_fragments += 1
+        return 0
+
+    def rest(self, handed: cython.Py_ssize_t, stop: cython.Py_ssize_t, end: cython.Py_ssize_t) -> cython.int:
+        """A segment that is whole now, without the first bytes of its datagram, which were handed on before."""
+        segment: Segment = self.segment
+        if not self.header(0, stop, end):
+            self.damaged_tcp += 1
+            return 0
+        again: cython.longlong = handed - (end - segment.length)
+        if again > segment.length:
+            again = segment.length
+        segment.sequence = (segment.sequence + again) & LOW_32
+        segment.start = handed if handed < stop else stop
+        segment.length -= again
+        self.reader.segment()
+        return 0
 
     def inside(
         self,

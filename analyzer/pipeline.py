@@ -260,6 +260,10 @@ class Pipeline:
         if streams.forgotten:
             known = f"more than {limits.SILENT_FLOWS} TCP connections without a WebSocket at a time"
             told.append(f"{known}: {streams.forgotten} were forgotten before their end")
+        late = 0 if self.secrets is None else self.secrets.too_late()
+        if late:
+            waited = "on a pipe they are waited for until it ends; a file is searched as a whole"
+            told.append(f"secrets of {late} TLS connections came too late, after what they open: {waited}")
         self.account.problems += [Problem(self.captures.inputs[0].name, what) for what in told]
 
     def _note_limits(self, connection: Connection, flow: Flow) -> None:

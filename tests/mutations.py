@@ -60,6 +60,26 @@ def cut(packets: list[Captured], chance: random.Random) -> list[Captured]:
     return [replace(packet, data=packet.data[: chance.choice(lengths)]) for packet in packets]
 
 
+def fragmented(packets: list[Captured], size: int = 48) -> list[list[Captured]]:
+    """Each packet as the fragments that carry its IPv4 datagram (RFC 791 3.2), of `size` bytes; Ethernet only."""
+    return [_fragments(packet, number & 0xFFFF, size) for number, packet in enumerate(packets)]
+
+
+def _fragments(packet: Captured, identification: int, size: int) -> list[Captured]:
+    data = packet.data
+    total, place = struct.unpack_from("!2xH2xH", data.ljust(34), 14)
+    if data[12:14] != b"\x08\x00" or data[14] != 0x45 or place & 0x3FFF or total - 20 <= size:
+        return [packet]
+    payload, pieces = data[34 : 14 + total], []
+    for at in range(0, len(payload), size):
+        piece = payload[at : at + size]
+        field = at >> 3 | (0x2000 if at + size < len(payload) else 0)
+        header = bytearray(data[:34])
+        struct.pack_into("!HHH", header, 16, 20 + len(piece), identification, field)
+        pieces.append(Captured(packet.time, bytes(header) + piece, 34 + len(piece)))
+    return pieces
+
+
 def flipped(packets: list[Captured], chance: random.Random) -> list[Captured]:
     """Bits turned over, anywhere in a few packets."""
     result = list(packets)

@@ -14,6 +14,7 @@ from functools import cache
 from pathlib import Path
 from typing import Any
 
+import mutations
 import pandas as pd
 import pytest
 
@@ -161,6 +162,35 @@ def test_nothing_that_is_claimed_of_a_damaged_capture_is_wrong(name: str) -> Non
             check(damaged(name, share, seed), clean(name))
         except AssertionError as error:
             raise AssertionError(f"{name} without {share:.1%} of its packets, seed {seed}: {error}") from error
+
+
+def test_of_first_fragments_alone_something_is_found_and_nothing_is_invented() -> None:
+    found = 0
+    for name in NAMES:
+        packets, link_type = mutations.read(SAMPLES / name)
+        firsts = [pieces[0] for pieces in mutations.fragmented(packets)]
+        result = analyzer.analyze(io.BytesIO(mutations.written(firsts, link_type)), tables=TABLES)
+        check(result, clean(name))
+        assert result.ledger.set_index("kind")["count"].get("fragment of an incomplete datagram", 0) == 0
+        found += sum(result.connections["lost_bytes"] > 0)
+    assert found > 20
+
+
+def test_http2_inside_tls_that_is_joined_in_the_middle_is_opened_and_nothing_is_invented() -> None:
+    name = "wss-http2-firefox.pcapng"
+    head, records = sample(name)
+    whole = clean(name)
+    codes = set(whole.connections["server_code"].dropna())
+    midstream = []
+    for missing in range(9, len(records), 9):
+        result = read(head, records[missing:])
+        check(result, whole)
+        rows = result.connections
+        assert set(rows["transport"]) <= {"tls"}
+        assert set(rows["http"].dropna()) <= {"2"}
+        midstream += rows.loc[rows["opening"].eq("midstream"), "server_code"].dropna().tolist()
+    assert len(midstream) > 5
+    assert set(midstream) <= codes
 
 
 def surviving(share: float, seeds: int) -> tuple[int, int, int]:

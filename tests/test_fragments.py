@@ -143,17 +143,22 @@ class TestBounds:
 
 @pytest.mark.parametrize("ip", [V4 / SEGMENT, V6], ids=["IPv4", "IPv6"])
 class TestSegments:
-    def expect(self, seen: Seen) -> None:
-        assert (seen.source_port, seen.sequence, seen.time_to_live) == (50000, 9, 60)
-        assert (seen.payload, seen.length) == (PAYLOAD, len(PAYLOAD))
+    def expect(self, *segments: Seen) -> None:
+        """They are the segment, in parts without overlap."""
+        at = 9
+        for seen in segments:
+            assert (seen.source_port, seen.sequence, seen.time_to_live) == (50000, at, 60)
+            at += seen.length
+        assert b"".join(seen.payload for seen in segments) == PAYLOAD
+        assert at == 9 + len(PAYLOAD)
 
-    def test_the_packet_that_completes_a_datagram_gives_its_segment(self, ip: Packet) -> None:
+    def test_the_packet_that_completes_a_datagram_gives_the_rest_of_its_segment(self, ip: Packet) -> None:
         pieces = pieces_of(ip)
         for build in BUILDS:
-            (seen,), counts = decode([*pieces, V4 / UDP()], RAW, build=build)
-            self.expect(seen)
-            assert seen.number == len(pieces) - 1
-            assert counts == {JOINED: len(pieces) - 1, "not TCP": 1}
+            (first, rest), counts = decode([*pieces, V4 / UDP()], RAW, build=build)
+            self.expect(first, rest)
+            assert (first.number, rest.number) == (0, len(pieces) - 1)
+            assert counts == {JOINED: len(pieces) - 2, "not TCP": 1}
 
     def test_order_and_copies_do_not_matter(self, ip: Packet) -> None:
         pieces = pieces_of(ip)
@@ -162,38 +167,76 @@ class TestSegments:
         self.expect(seen)
         assert counts == {JOINED: 2 * len(others) - 1}
 
-    def test_first_fragments_alone_give_no_segment_and_are_counted(self, ip: Packet) -> None:
-        pieces = pieces_of(ip)
+    def test_a_first_fragment_alone_gives_what_it_holds_once(self, ip: Packet) -> None:
+        first, *others = pieces_of(ip)
         for build in BUILDS:
-            assert decode(pieces[:1], RAW, build=build) == ([], {INCOMPLETE: 1})
-            assert decode(pieces[:-1], RAW, build=build) == ([], {INCOMPLETE: len(pieces) - 1})
+            for pieces in ([first], [first, *others[:-1], first], [others[0], first]):
+                (seen,), counts = decode(pieces, RAW, build=build)
+                assert (seen.payload, seen.length) == (PAYLOAD[:44], 44)
+                assert counts == ({INCOMPLETE: len(pieces) - 1} if len(pieces) > 1 else {})
+
+    def test_other_fragments_alone_give_nothing(self, ip: Packet) -> None:
+        others = pieces_of(ip)[1:]
+        assert decode(others, RAW) == ([], {INCOMPLETE: len(others)})
 
     def test_the_snapshot_length_cuts_the_segment_where_it_first_cut_a_fragment(self, ip: Packet) -> None:
-        (seen,), _ = decode(pieces_of(ip, 80), RAW, snapshot=90)
+        (first, rest), _ = decode(pieces_of(ip, 80), RAW, snapshot=90)
         header = 20 if ip is not V6 else 48
-        assert seen.payload == PAYLOAD[: 90 - header - 20]
-        assert seen.length == len(PAYLOAD)
+        assert (first.payload, rest.payload) == (PAYLOAD[: 90 - header - 20], b"")
+        assert first.length + rest.length == len(PAYLOAD)
 
     def test_padding_is_no_part_of_a_fragment(self, ip: Packet) -> None:
         link = bytes(Ether(src=MAC, dst=MAC, type=0x0800 if ip is not V6 else 0x86DD))
-        (seen,), _ = decode([link + piece + b"\0" * 20 for piece in pieces_of(ip)], ETHERNET)
-        self.expect(seen)
+        segments, _ = decode([link + piece + b"\0" * 20 for piece in pieces_of(ip)], ETHERNET)
+        self.expect(*segments)
 
     def test_too_late_is_incomplete(self, ip: Packet) -> None:
         pieces = pieces_of(ip, 400)
         assert len(pieces) == 2
-        assert decode(pieces, RAW, times=[0, 61 * SECOND]) == ([], {INCOMPLETE: 2})
-        assert decode(pieces, RAW, times=[0, 59 * SECOND])[0]
+        assert decode(pieces[::-1], RAW, times=[0, 61 * SECOND])[1] == {INCOMPLETE: 1}
+        (first,), counts = decode(pieces, RAW, times=[0, 61 * SECOND])
+        assert (first.number, counts) == (0, {INCOMPLETE: 1})
+        self.expect(*decode(pieces, RAW, times=[0, 59 * SECOND])[0])
+
+
+def test_a_fin_comes_with_the_rest_of_its_segment() -> None:
+    pieces = pieces_of(V4 / TCP(sport=50000, dport=80, seq=9, flags="FA") / Raw(PAYLOAD))
+    for build in BUILDS:
+        (first, rest), _ = decode(pieces, RAW, build=build)
+        assert (first.flags, rest.flags) == (0x10, 0x11)
+
+
+@pytest.mark.parametrize("flags", ["S", "SA"])
+def test_a_syn_waits_for_all_of_its_segment(flags: str) -> None:
+    pieces = pieces_of(V4 / TCP(sport=50000, dport=80, seq=9, flags=flags) / Raw(PAYLOAD))
+    assert decode(pieces[:1], RAW) == ([], {INCOMPLETE: 1})
+    (seen,), _ = decode(pieces, RAW)
+    assert (seen.sequence, seen.payload) == (9, PAYLOAD)
+
+
+def test_the_rest_of_a_segment_wraps_with_its_sequence_numbers() -> None:
+    pieces = pieces_of(V4 / TCP(sport=50000, dport=80, seq=(1 << 32) - 4, flags="A") / Raw(PAYLOAD))
+    for build in BUILDS:
+        assert decode(pieces, RAW, build=build)[0][1].sequence == 40
+
+
+def test_a_last_fragment_that_ends_within_the_first_gives_no_byte_again() -> None:
+    whole = bytes(TCP(sport=50000, dport=80, seq=9, flags="A") / Raw(PAYLOAD))
+    first = IP(src="192.0.2.1", dst="192.0.2.2", id=77, proto=6, flags="MF") / Raw(whole[:64])
+    last = IP(src="192.0.2.1", dst="192.0.2.2", id=77, proto=6, frag=5) / Raw(whole[40:48])
+    for build in BUILDS:
+        (seen, rest), _ = decode([first, last], RAW, build=build)
+        assert (seen.payload, rest.payload, rest.length) == (PAYLOAD[:44], b"", 0)
 
 
 def test_other_identifications_addresses_and_protocols_are_other_datagrams() -> None:
     first = pieces_of(V4 / SEGMENT, 400)[0]
     for other in (IP(src="192.0.2.1", dst="192.0.2.2", id=78), IP(src="192.0.2.1", dst="192.0.2.3", id=77)):
         last = pieces_of(other / SEGMENT, 400)[1]
-        assert decode([first, last], RAW) == ([], {INCOMPLETE: 2})
+        assert decode([first, last], RAW)[1] == {INCOMPLETE: 1}
     as_udp = bytearray(pieces_of(V4 / SEGMENT, 400)[1])
     as_udp[9] = 17
-    assert decode([first, as_udp], RAW) == ([], {INCOMPLETE: 2})
+    assert decode([first, as_udp], RAW)[1] == {INCOMPLETE: 1}
 
 
 def test_a_datagram_of_another_protocol_is_not_tcp() -> None:
@@ -216,9 +259,9 @@ def test_fragments_inside_fragmented_tunnels_are_put_together() -> None:
     outer = [IP(src="10.0.0.1", dst="10.0.0.2", id=number, proto=4) / Raw(data) for number, data in enumerate(inner)]
     pieces = [bytes(piece) for packet in outer for piece in fragment(packet, 200)]
     for build in BUILDS:
-        (seen,), counts = decode(pieces, RAW, build=build)
-        assert seen.payload == PAYLOAD
-        assert counts == {JOINED: len(pieces) - 1}
+        segments, counts = decode(pieces, RAW, build=build)
+        assert b"".join(seen.payload for seen in segments) == PAYLOAD
+        assert counts == {JOINED: len(pieces) - 2}
 
 
 def test_a_fragment_beyond_the_longest_datagram_is_damaged() -> None:

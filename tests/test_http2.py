@@ -34,6 +34,10 @@ from http2_talk import (
     reset,
     settings,
 )
+from mutations import Captured, written
+
+import analyzer
+from analyzer.cli import main
 
 DEFLATE = ("sec-websocket-extensions", "permessage-deflate")
 STEPS = pytest.mark.parametrize("step", [0, 1, 7, 300])
@@ -540,3 +544,23 @@ def test_an_answer_that_stands_before_its_connect_is_counted():
     talk.server(settings((8, 1)), data(1, frame(TEXT, b"too early")))
     rows = talk.client(talk.ask(1, "/late"), data(1, masked(TEXT, b"a question"))).analyze().connections
     assert list(rows["path"]) == ["/late"]
+
+
+def test_the_extract_of_a_stream_that_ended_long_before_its_connection_reads_the_same(tmp_path):
+    talk = Talk().hello()
+    for stream in (1, 3, 5):
+        goodbye(talk.open(stream, "/same/path"), stream)
+        talk.time += 60_000_000_000
+    talk.end()
+    whole, part = tmp_path / "whole.pcap", tmp_path / "part.pcapng"
+    whole.write_bytes(written([Captured(time, packet, len(packet)) for time, packet in talk.packets]))
+    rows = analyzer.analyze(whole).connections
+    assert rows["http_stream"].tolist() == [1, 3, 5]
+    for number, row in rows.iterrows():
+        assert row["last_packet"] < len(talk.packets) or number == 2
+        assert main(["extract", str(whole), str(number), "-o", str(part)]) == 0
+        found = analyzer.analyze(part).connections
+        read = found[found["http_stream"] == row["http_stream"]].iloc[0]
+        same = ["path", "host", "opening", "outcome", "client_code", "server_code", "client_saw", "server_saw"]
+        same += ["start", "opened", "end", "client_frames", "server_frames", "transport_end", "violations"]
+        assert read[same].tolist() == row[same].tolist()

@@ -4,12 +4,13 @@ repeats or swaps packets changes no code, reason or count."""
 from __future__ import annotations
 
 import random
+from itertools import chain
 from typing import Any
 
 import pandas as pd
 import pytest
 from invariants import analyzed
-from mutations import Captured, cut, doubled, flipped, lying, read, reordered, written
+from mutations import Captured, cut, doubled, flipped, fragmented, lying, read, reordered, written
 
 SEEDS = 12
 LARGEST = 110_000
@@ -56,6 +57,15 @@ def test_copies_of_packets_change_no_code_reason_or_count(clean: Any, share: flo
     for seed, (name, (packets, link_type)) in enumerate(clean.items()):
         mutant = doubled(packets, random.Random(seed), share)
         _same(written(mutant, link_type), written(packets, link_type), [*COLUMNS, *CONCLUDED], name)
+
+
+def test_fragments_of_packets_change_no_code_reason_or_count(clean: Any) -> None:
+    parted = 0
+    for name, (packets, link_type) in clean.items():
+        pieces = fragmented(packets)
+        parted += sum(map(len, pieces)) - len(pieces)
+        _same(written(list(chain(*pieces)), link_type), written(packets, link_type), [*COLUMNS, *CONCLUDED], name)
+    assert parted > 1000
 
 
 @pytest.mark.parametrize("seed", range(3))

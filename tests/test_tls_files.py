@@ -104,6 +104,18 @@ def test_secrets_on_a_pipe_may_come_later_than_their_packets(name, place):
     assert found.violations.equals(expected.violations)
 
 
+@pytest.mark.parametrize("name", NAMES)
+def test_secrets_on_a_pipe_that_come_after_their_connection_are_said_to_be_too_late(name):
+    everything = pcapng(name, len(capture_of(name)[1]))
+    late = analyzer.analyze(Pipe(everything))
+    assert not late.connections["transport"].eq("tls").any()
+    assert [problem.what for problem in late.problems if "came too late" in problem.what]
+    assert "unaccounted" not in set(late.ledger["kind"])
+    for in_time in (analyzer.analyze(io.BytesIO(everything)), analyzer.analyze(Pipe(pcapng(name, 15)))):
+        assert in_time.connections["transport"].eq("tls").all()
+        assert not in_time.problems
+
+
 def test_secrets_may_stand_in_another_file(expected, tmp_path):
     header = block(0x0A0D0D0A, struct.pack("<IHHq", 0x1A2B3C4D, 1, 0, -1)) + block(1, struct.pack("<HHI", 1, 0, 0))
     secrets = tmp_path / "secrets.pcapng"

@@ -7,6 +7,7 @@ polling, server-sent events, uploads in pieces, HTTP/2, gRPC-like streams, and t
 
 from __future__ import annotations
 
+import io
 import struct
 from dataclasses import replace
 from pathlib import Path
@@ -144,6 +145,40 @@ def test_on_a_pipe_where_no_secrets_come_the_rows_are_those_of_a_file(blind):
     assert found.keys() == known.keys()
     for ports, row in found.items():
         assert same(row, known[ports], [*GUESSES, "start", "end", "transport_end", "outcome"])
+
+
+SAID = ["client_code", "client_reason", "server_code", "server_reason", "client_messages", "server_messages", "outcome"]
+
+
+def late_secrets():
+    """The capture with a third of its secrets before it, a third in its middle, and the others at its end."""
+    packets, _ = read(WSS)
+    before, between, after = (secrets(randoms()[part::3]).encode() for part in range(3))
+    half = len(packets) // 2
+    return pcapng(before, *packets[:half], between, *packets[half:], after)
+
+
+def test_in_a_file_late_secrets_open_what_early_ones_do(seen):
+    found = rows(io.BytesIO(late_secrets()))
+    assert len(found) == len(seen)
+    for row in found.itertuples():
+        assert row.transport == "tls"
+        assert same(row, seen[row.client_port, row.server_port], SAID)
+
+
+def test_on_a_pipe_late_secrets_open_what_lives_and_the_others_stay_shut(blind, seen):
+    result = analyzer.analyze(Pipe(late_secrets()))
+    found, shut = by_port(result.connections), by_port(blind)
+    opened = [ports for ports, row in found.items() if row.transport == "tls"]
+    early = rows(io.BytesIO(pcapng(secrets(randoms()[::3]).encode(), *read(WSS)[0])))
+    assert len(opened) > early["transport"].eq("tls").sum()
+    assert len(found) - len(opened) > 0
+    for ports, row in found.items():
+        if row.transport == "tls":
+            assert same(row, seen[ports], SAID)
+        else:
+            assert same(row, shut[ports], [*GUESSES, "start", "end", "transport_end", "outcome"])
+    assert any("came too late" in problem.what for problem in result.problems)
 
 
 def record(kind, body):

@@ -279,6 +279,8 @@ class Layer:
     def _stop_waiting(self) -> None:
         self.blind = True
         if self.state == KEYS_AWAITED:
+            if self._client_random is not None:
+                self.secrets.give_up(self._client_random)
             self._guess()
         self._resume()
 

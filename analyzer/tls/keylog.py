@@ -5,6 +5,8 @@ from __future__ import annotations
 import re
 from collections.abc import Callable, Iterator, Sequence
 
+from analyzer import limits
+
 KEY_LOG = 0x544C534B  # a Decryption Secrets Block's secrets type: TLS Key Log (pcapng 4.7)
 MASTER = "CLIENT_RANDOM"
 EARLY = "CLIENT_EARLY_TRAFFIC_SECRET"
@@ -22,8 +24,8 @@ class Secrets:
     """The secrets at hand, by the client random of their connection and their label.
 
     texts: key logs; blocks: Decryption Secrets Blocks of the capture as they are met, a list that grows; rest(): those
-    that stand anywhere in inputs that can be read again, asked for once, when a random is not known; more_may_come():
-    whether an input that can be read only once may still bring some.
+    that stand anywhere in inputs that can be read again, asked for once, when a random is not known or was not seen;
+    more_may_come(): whether an input that can be read only once may still bring some.
     """
 
     def __init__(
@@ -35,6 +37,7 @@ class Secrets:
     ) -> None:
         self._by_random: dict[bytes, dict[str, bytes]] = {}
         self._used: set[bytes] = set()
+        self._given_up: set[bytes] = set()
         self._blocks = blocks
         self._blocks_taken = 0
         self._rest = rest
@@ -64,9 +67,8 @@ class Secrets:
     def of(self, random: bytes) -> dict[str, bytes] | None:
         """The secrets of the connection with this client random; None if there are none (yet)."""
         self.take_new()
-        if random not in self._by_random and self._rest is not None:
-            rest, self._rest = self._rest, None
-            self._take(rest())
+        if random not in self._by_random:
+            self._take_rest()
         found = self._by_random.get(random)
         if found is not None:
             self._used.add(random)
@@ -79,6 +81,11 @@ class Secrets:
         self._take(new)
         return bool(new)
 
+    def _take_rest(self) -> None:
+        if self._rest is not None:
+            rest, self._rest = self._rest, None
+            self._take(rest())
+
     def _take(self, blocks: Sequence[Block]) -> None:
         for kind, text in blocks:
             if kind == KEY_LOG:
@@ -88,12 +95,24 @@ class Secrets:
         """Whether secrets that are not here yet may still come."""
         return self._more_may_come is not None and self._more_may_come()
 
+    def give_up(self, random: bytes) -> None:
+        """The connection with this client random waits for its secrets no longer."""
+        if len(self._given_up) < limits.TLS_GIVEN_UP:
+            self._given_up.add(random)
+
+    def too_late(self) -> int:
+        """How many connections' secrets came after they had been given up, as far as is remembered."""
+        self.take_new()
+        return len(self._given_up & self._by_random.keys())
+
     def unused(self, label: str) -> Iterator[tuple[bytes, bytes]]:
         """(random, secret) of every connection that no flow was recognised as, the latest first.
 
         With Encrypted Client Hello the random of the key log is the inner hello's, which no packet shows (RFC 9850
         2.1).
         """
+        self.take_new()
+        self._take_rest()
         for random in reversed(list(self._by_random)):
             if random not in self._used and (secret := self._by_random[random].get(label)) is not None:
                 yield random, secret
