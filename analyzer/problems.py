@@ -1,4 +1,4 @@
-"""What can be wrong with an input: it cannot be read at all, or a part of it is damaged; and with what is asked of it."""
+"""What can be wrong with an input: it cannot be read, or a part of it is damaged; and with what is asked."""
 
 import re
 from dataclasses import dataclass

@@ -458,7 +458,8 @@ class TestProcess:
         for table in ("connections", "closes"):
             run = f"from analyzer.cli import main; main(['{table}', 'empty.pcap', '-o', 'rows.csv'])"
             code = f"import sys; sys.path.insert(0, {str(ROOT)!r}); {run}; print('numpy' in sys.modules)"
-            done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, cwd=tmp_path, check=True)
+            call = [sys.executable, "-c", code]
+            done = subprocess.run(call, capture_output=True, text=True, cwd=tmp_path, check=True)
             assert done.stdout == "False\n"
             assert (tmp_path / "rows.csv").read_text().count("\n") == 1
 
