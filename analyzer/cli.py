@@ -63,8 +63,7 @@ def _run(argv: list[str]) -> int:
     if request.command == "codes":
         return _codes(request)
     from analyzer import interrupts
-    from analyzer.problems import CannotRead
-    from analyzer.where import WhereError
+    from analyzer.problems import CannotRead, WhereError
 
     try:
         if request.command == "summary":

@@ -99,7 +99,7 @@ class Pipeline:
         self.account = Account()
         self.connections = self.no_websocket_packets = 0
         asked = tables & {"connections", "closes", "violations"}
-        self.rules = Rules(self.packet, observer) if asked else None
+        self.rules = Rules(self.packet, observer, "violations" in tables) if asked else None
         self.closes_left_out = False
         self.bytes = ByteLedger()
         self.services = Services(options.websocket_ports)

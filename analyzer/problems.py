@@ -1,5 +1,6 @@
-"""What can be wrong with an input: it cannot be read at all, or a part of it is damaged."""
+"""What can be wrong with an input: it cannot be read, or a part of it is damaged; and with what is asked."""
 
+import re
 from dataclasses import dataclass
 
 
@@ -35,3 +36,12 @@ class Problem:
 
 class NotKept(Exception):
     """What is asked for was not kept, and the input can't be read again; names the argument to pass to analyze()."""
+
+
+class WhereError(ValueError):
+    """A condition can't be read, or doesn't fit the table. Shows it with a caret at the place."""
+
+    def __init__(self, message: str, source: str, place: int, option: str = "--where") -> None:
+        line = re.sub(r"\s", " ", source)
+        line = "".join(character if character.isprintable() else "?" for character in line)
+        super().__init__(f"{option}: {message}\n  {line}\n  {' ' * place}^")

@@ -7,8 +7,9 @@ from typing import Any
 import pandas as pd
 
 from analyzer.outputs.cells import flat
+from analyzer.problems import WhereError
 from analyzer.schema import TABLES, Column
-from analyzer.where import Condition, WhereError, near
+from analyzer.where import Condition, near
 
 
 def _without_values(column: Column) -> pd.Series[Any]:

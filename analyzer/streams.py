@@ -412,9 +412,13 @@ class Streams(Reassembly):
 
     def finish(self) -> None:
         """The capture is over: finish every flow, in the order of their numbers' first packets."""
-        for flow in [low.flow for low in self.live[::2] if low is not None]:
+        flows = [low.flow for low in self.live[::2] if low is not None]
+        flows.reverse()
+        self.lingering.clear()
+        while flows:  # each is let go before more is kept of the next
+            flow = flows.pop()
             if flow.index >= 0:
-                self._finish(flow)
+                self._forget_ended(flow)
         for index in range(self.table.used):
             if self.states[index] == LIGHT:
                 self.other_packets += self.packets[index]

@@ -301,7 +301,7 @@ class Rows:
     def _order(self) -> Sequence[int]:
         """The numbers of all rows in the order of the table's index."""
         order = range(self.count)
-        if self.table.index is None:
+        if self.table.index is None or not self.count:
             return order
         numbers = self._parts[0].raw("number", self.count)
         return order if numbers == list(order) else sorted(order, key=numbers.__getitem__)
@@ -473,6 +473,12 @@ class Tables(Observer):
 
     def _conclude(self, gathered: Gathered, result: dict[str, Rows]) -> None:
         """Add what is concluded when all is there: the connections, and the verdicts on Closes."""
+        if not gathered.count:  # loading what concludes takes longer than most of such captures
+            if "closes" in self._rows:
+                self._rows["closes"].join(_verdicts((), self._files))
+            if "connections" in self._asked:
+                result["connections"] = Appended(TABLES["connections"], self._files)
+            return
         from analyzer.diagnosis.conclusions import Diagnosis
 
         diagnosis = Diagnosis(gathered, self._files, self._places())

@@ -25,6 +25,8 @@ from datetime import UTC, datetime, timedelta
 from decimal import Decimal
 from typing import TYPE_CHECKING, Any
 
+from analyzer.problems import WhereError
+
 if TYPE_CHECKING:
     import pandas as pd
 
@@ -49,15 +51,6 @@ _EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
 _UNITS = {"ns": 1, "us": 10**3, "ms": 10**6, "s": 10**9, "m": 60 * 10**9, "h": 3600 * 10**9, "d": 86400 * 10**9}
 _DURATION_PART = re.compile(r"(\d+(?:\.\d+)?)\s*(ns|us|ms|s|m|h|d)", re.ASCII)
 _DURATION = re.compile(rf"([+-]?)((?:{_DURATION_PART.pattern}\s*)+)", re.ASCII)
-
-
-class WhereError(ValueError):
-    """What was written can't be read, or doesn't fit the table. Shows it with a caret at the place."""
-
-    def __init__(self, message: str, source: str, place: int, option: str = "--where") -> None:
-        line = re.sub(r"\s", " ", source)
-        line = "".join(character if character.isprintable() else "?" for character in line)
-        super().__init__(f"{option}: {message}\n  {line}\n  {' ' * place}^")
 
 
 def time_of(text: str) -> int:

@@ -457,6 +457,16 @@ class TestProcess:
         done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, cwd=ROOT, check=True)
         assert done.stdout == "\n"
 
+    def test_a_capture_without_packets_needs_none_of_them(self, tmp_path: Path) -> None:
+        (tmp_path / "empty.pcap").write_bytes(bytes.fromhex("d4c3b2a1020004000000000000000000ffff000001000000"))
+        for table in ("connections", "closes"):
+            run = f"from analyzer.cli import main; main(['{table}', 'empty.pcap', '-o', 'rows.csv'])"
+            code = f"import sys; sys.path.insert(0, {str(ROOT)!r}); {run}; print('numpy' in sys.modules)"
+            call = [sys.executable, "-c", code]
+            done = subprocess.run(call, capture_output=True, text=True, cwd=tmp_path, check=True)
+            assert done.stdout == "False\n"
+            assert (tmp_path / "rows.csv").read_text().count("\n") == 1
+
 
 def in_terminal(call: list[str], columns: int) -> str:
     """What a command shows on a terminal of that width."""

@@ -39,6 +39,7 @@ class TestCopies:
         places = found(*rows)
         assert places.same_as == {2: 0, 3: 0}
         assert places.elsewhere(2) == [0, 3] and places.elsewhere(1) == []
+        assert places.linked == {0, 2, 3}
 
     @pytest.mark.parametrize(
         "facts",

@@ -207,7 +207,7 @@ def test_1014_rests_on_the_other_leg() -> None:
     sent = Sent(0, SERVER, 1, 1014, "", 20 * SECOND, 28, 0, False, 0)
     assert is_(judge(each, sent, CLEAN_END), "unverifiable", "not in the capture")
     none, behind = np.array([-1]), np.array([0])
-    each.scene.places = Places(none, {}, none, behind, {}, frozenset())
+    each.scene.places = Places(none, {}, none, behind, {}, frozenset(), frozenset((0,)))
     each.scene.facts = lambda row: PLAIN._replace(number=4, ending=19 * SECOND)
     assert is_(judge(each, sent, CLEAN_END), "supported", "connection 4", "1.000 s before")
 

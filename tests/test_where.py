@@ -3,7 +3,8 @@
 import pandas as pd
 import pytest
 
-from analyzer.where import Condition, WhereError, duration_of, near, time_of
+from analyzer.problems import WhereError
+from analyzer.where import Condition, duration_of, near, time_of
 
 TEXT = pd.StringDtype(na_value=pd.NA)
 FRAME = pd.DataFrame(

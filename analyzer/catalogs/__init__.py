@@ -65,12 +65,16 @@ class Detection(NamedTuple):
     client: re.Pattern[bytes] | None
     server: re.Pattern[bytes] | None
 
-    def fits(self, subprotocol: str, host: str, path: str, client: bytes, server: bytes) -> bool:
-        """Does everything that it names match?"""
+    def fits_service(self, subprotocol: str, host: str) -> bool:
+        """Do the subprotocol and the host match, as far as it names them?"""
+        return (self.subprotocol is None or self.subprotocol.match(subprotocol) is not None) and (
+            self.host is None or self.host.match(host) is not None
+        )
+
+    def fits_rest(self, path: str, client: bytes, server: bytes) -> bool:
+        """Does everything else that it names match?"""
         return (
-            (self.subprotocol is None or self.subprotocol.match(subprotocol) is not None)
-            and (self.host is None or self.host.match(host) is not None)
-            and (self.path is None or self.path.match(path) is not None)
+            (self.path is None or self.path.match(path) is not None)
             and (self.client is None or self.client.match(client) is not None)
             and (self.server is None or self.server.match(server) is not None)
         )
@@ -121,9 +125,8 @@ def catalog_for(
     subprotocol: as the server agreed; host: the Host field, with its port or without; path: with its query; client,
     server: the beginning of that side's first message.
     """
-    hostname = _hostname(host or "")
-    for rule, catalog in _detections():
-        if rule.fits(subprotocol or "", hostname, path or "", client or b"", server or b""):
+    for rule, catalog in _detections_of(subprotocol or "", host or ""):
+        if rule.fits_rest(path or "", client or b"", server or b""):
             return catalog
     return None
 
@@ -158,6 +161,13 @@ def _catalogs() -> tuple[Catalog, ...]:
 def _detections() -> tuple[tuple[Detection, Catalog], ...]:
     found = [(rule, catalog) for catalog in _catalogs() for rule in catalog.detect]
     return tuple(sorted(found, key=lambda pair: pair[0].strength, reverse=True))
+
+
+@functools.lru_cache(1024)
+def _detections_of(subprotocol: str, host: str) -> tuple[tuple[Detection, Catalog], ...]:
+    """Those that a service may fit: a capture has few, of many connections each."""
+    hostname = _hostname(host)
+    return tuple(pair for pair in _detections() if pair[0].fits_service(subprotocol, hostname))
 
 
 def _catalog(file: str, data: dict[str, Any]) -> Catalog:

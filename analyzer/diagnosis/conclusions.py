@@ -33,7 +33,7 @@ from analyzer.diagnosis.timers import timers_of
 from analyzer.diagnosis.verdicts.judging import judge
 from analyzer.diagnosis.verdicts.verdict import Sent, Verdict
 from analyzer.diagnosis.vocabulary import INFERRED, OBSERVED
-from analyzer.records import MISSING, NO_TIME
+from analyzer.records import END_RST, MISSING, NO_TIME
 
 Numbers = Any  # numpy arrays of int64
 
@@ -219,26 +219,32 @@ def _findings(
     """The findings of all connections but those that ended as they should, by row; and of those whose Close another
     place lacks what that adds to the evidence."""
     closer = _closers(columns)
-    cases = {row: Case(row, scene.facts(row), scene) for row in np.flatnonzero(~plain).tolist()}
-    scene.expiries = _expiries(columns, scene, cases)
+    rows = np.flatnonzero(~plain).tolist()
+    scene.expiries = _expiries(columns, scene, np.flatnonzero(~plain & (columns["end_how"] == END_RST)).tolist())
     findings: dict[int, Finding] = {}
-    _apply(OWN, cases, findings)
+    _apply(OWN, scene, rows, findings)
     _share(scene, columns, closer, findings)
     together = (np.array(scene.timer_of) >= 0) | (np.array(scene.event_of) >= 0)
-    for row in np.flatnonzero(together & plain).tolist():
-        cases[row] = Case(row, scene.facts(row), scene)
-    _apply((*SHARED, _too_little, *REST), {row: case for row, case in cases.items() if row not in findings}, findings)
+    rows += np.flatnonzero(together & plain).tolist()
+    _apply((*SHARED, _too_little, *REST), scene, [row for row in rows if row not in findings], findings)
     missed = {}
-    for case in cases.values():
+    linked: frozenset[int] = frozenset() if scene.places is None else scene.places.linked
+    for case in _cases(scene, (row for row in rows if row in linked)):
         for each in elsewhere.missed_closes(case):
             missed[each.there] = elsewhere.not_delivered(each, case)
     return findings, missed
 
 
-def _apply(causes: Iterable[Cause], cases: dict[int, Case], findings: dict[int, Finding]) -> None:
-    """The first cause that fits, for every case."""
+def _cases(scene: Scene, rows: Iterable[int]) -> Iterator[Case]:
+    """The cases of rows, one at a time: all at once would take as much memory as everything else."""
+    return (Case(row, scene.facts(row), scene) for row in rows)
+
+
+def _apply(causes: Iterable[Cause], scene: Scene, rows: Iterable[int], findings: dict[int, Finding]) -> None:
+    """The first cause that fits, for every row."""
     causes = tuple(causes)
-    for row, case in cases.items():
+    for case in _cases(scene, rows):
+        row = case.row
         if _unseen(case):
             findings[row] = _not_enough(case)
             continue
@@ -316,15 +322,16 @@ def _stoppable(columns: dict[str, Numbers], findings: dict[int, Finding]) -> Num
     return free
 
 
-def _expiries(columns: dict[str, Numbers], scene: Scene, cases: dict[int, Case]) -> dict[int, Expiry]:
-    """Services before which a device forgets idle connections, with what was seen of it."""
+def _expiries(columns: dict[str, Numbers], scene: Scene, reset: Iterable[int]) -> dict[int, Expiry]:
+    """Services before which a device forgets idle connections, with what was seen of it. reset: rows that an RST
+    ended."""
     fatal: dict[int, list[int]] = {}
     cut = np.zeros(len(columns["number"]), bool)
-    for row, case in cases.items():
+    for case in _cases(scene, reset):
         silence = transport.fatal_silence(case)
         if silence:
-            cut[row] = True
-            if scene.places is None or scene.places.copy_of[row] < 0:
+            cut[case.row] = True
+            if scene.places is None or scene.places.copy_of[case.row] < 0:
                 fatal.setdefault(case.facts.service, []).append(silence)
     found = {}
     for service, silences in fatal.items():

@@ -53,7 +53,7 @@ def not_delivered(missed: Missed, here: Case) -> str:
 def missed_closes(case: Case) -> Iterator[Missed]:
     """The Closes that other places show and this one surely lacks."""
     places, scene = case.scene.places, case.scene
-    if places is None:
+    if places is None or case.row not in places.linked:
         return
     for side in (SERVER, CLIENT):
         leg = int((places.back_of if side == SERVER else places.front_of)[case.row])

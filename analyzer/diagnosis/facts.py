@@ -155,8 +155,9 @@ class Secured(NamedTuple):
 class Details:
     """What is kept beside the numbers of a connection that did not end with both Closes, or with a code that says more.
 
-    client, server: None where both sides closed; place: what tells the application (see catalogs.catalog_for);
-    judged: its frames were held against the rules; client_heard, server_heard: of that side's first Close.
+    client, server, key, accept, upgrade: None where both sides closed; place: what tells the application (see
+    catalogs.catalog_for); judged: its frames were held against the rules; client_heard, server_heard: of that side's
+    first Close.
     """
 
     client: Tail | None

@@ -282,9 +282,9 @@ def details(outcome: Any, client: Close | None, server: Close | None, with_tails
         flow.silence_end,
         flow.survived,
         flow.watched_until,
-        connection.key,
-        connection.accept,
-        connection.upgrade,
+        connection.key if with_tails else None,
+        connection.accept if with_tails else None,
+        connection.upgrade if with_tails else None,
         (
             connection.subprotocol,
             connection.host,

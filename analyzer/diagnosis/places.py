@@ -28,7 +28,7 @@ class Places(NamedTuple):
     """By row, -1 where there is none. copy_of: the first row of the same TCP connection, seen at another point;
     copies: the rows of each such connection by its first one; front_of, back_of: the legs at a proxy on the client's
     and on the server's side; same_as: for all rows of a WebSocket but the first the number of that one; repeated: their
-    own numbers."""
+    own numbers; linked: the rows that have any other one."""
 
     copy_of: Numbers
     copies: dict[int, list[int]]
@@ -36,6 +36,7 @@ class Places(NamedTuple):
     back_of: Numbers
     same_as: dict[int, int]
     repeated: frozenset[int]
+    linked: frozenset[int]
 
     def elsewhere(self, row: int) -> list[int]:
         """The other rows of its TCP connection."""
@@ -63,7 +64,9 @@ def places_of(columns: dict[str, Numbers]) -> Places:
         together.setdefault(first, [first]).append(row)
     again = np.flatnonzero(lowest != number)
     same_as = dict(zip(again.tolist(), lowest[again].tolist(), strict=True))
-    return Places(copy_of, together, front_of, back_of, same_as, frozenset(number[again].tolist()))
+    linked = np.flatnonzero(copies | (front_of >= 0) | (back_of >= 0)).tolist()
+    repeated = frozenset(number[again].tolist())
+    return Places(copy_of, together, front_of, back_of, same_as, repeated, frozenset(linked) | together.keys())
 
 
 def copies_of(columns: dict[str, Numbers]) -> Numbers:

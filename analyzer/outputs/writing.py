@@ -4,7 +4,6 @@ import contextlib
 import gzip
 import io
 import os
-import secrets
 import signal
 import stat
 import threading
@@ -130,7 +129,7 @@ class NewFile:
     def __init__(self, path: str) -> None:
         self.path = Path(os.path.realpath(path))
         self._direct = self.path.exists() and not stat.S_ISREG(self.path.stat().st_mode)
-        self._temporary = self.path.with_name(f".{self.path.name}.{secrets.token_hex(4)}.part")
+        self._temporary = self.path.with_name(f".{self.path.name}.{os.urandom(4).hex()}.part")
         self.stream: BinaryIO = open(self.path if self._direct else self._temporary, "wb" if self._direct else "xb")
 
     def commit(self, path: Path | None = None) -> None:

@@ -5,6 +5,7 @@ from analyzer.records cimport Close, Connection, Half, Observer, Packet, Side
 cdef class Rules:
     cdef readonly Packet packet
     cdef Observer observer
+    cdef bint told
     cdef object frames, connecting
     cdef dict keys
     cdef tuple asked, answered

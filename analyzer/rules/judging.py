@@ -26,11 +26,12 @@ TOLD_BY = ("request", "syn")  # how the client was told where its frames' mask b
 
 
 class Rules:
-    """The rules over all connections of a run."""
+    """The rules over all connections of a run. told: the observer wants each broken rule, not only how many."""
 
-    def __init__(self, packet: Packet, observer: Observer) -> None:
+    def __init__(self, packet: Packet, observer: Observer, told: bool = True) -> None:
         self.packet = packet
         self.observer = observer
+        self.told = told
         self.frames = FrameJudge(self)
         self.connecting: Counter[Any] = Counter()
         self.keys: dict[str, int] = {}  # the connection that used it; before its answer -1 - that
@@ -214,10 +215,11 @@ class Rules:
         connection = sender.connection
         for rule, severity, expected, found in findings:
             connection.violations += 1
-            if connection.violations > limits.VIOLATIONS_KEPT:
+            breach = severity == MUST and connection.ending == NO_TIME
+            if connection.violations > limits.VIOLATIONS_KEPT or not (breach or self.told):
                 continue
             violation = Violation(sender, rule, severity, expected, found[: limits.FOUND_TEXT])
-            if severity == MUST and connection.ending == NO_TIME:
+            if breach:
                 _note_breach(sender, violation)
             violation.section = RULES[rule].section
             if time is None:
