@@ -49,12 +49,12 @@ class Secrets(Observer):
 
 def analyze(
     *inputs: Any,
-    tables: Iterable[str] = DEFAULT_TABLES,
+    tables: str | Iterable[str] = DEFAULT_TABLES,
     since: int | str | datetime | None = None,
     until: int | str | datetime | None = None,
     points: str | None = None,
     keylog: Any = None,
-    websocket_ports: Iterable[int] = (),
+    websocket_ports: int | Iterable[int] = (),
     progress: Progress | None = None,
     chunk: Chunk | None = None,
 ) -> Result:
@@ -76,7 +76,7 @@ def analyze(
     """
     from analyzer.schema import TABLES
 
-    asked = frozenset(tables)
+    asked = frozenset((tables,) if isinstance(tables, str) else tables)
     if unknown := sorted(asked - set(TABLES)):
         raise ValueError(f"no table called {unknown[0]!r}; there are {', '.join(TABLES)}")
     span = _nanoseconds(since), _nanoseconds(until)
@@ -86,8 +86,10 @@ def analyze(
     return result
 
 
-def _ports(ports: Iterable[int]) -> frozenset[int]:
-    found = frozenset(ports)
+def _ports(ports: int | Iterable[int]) -> frozenset[int]:
+    found = frozenset((ports,) if isinstance(ports, int) else ports)
+    if odd := [port for port in found if not isinstance(port, int)]:
+        raise ValueError(f"{odd[0]!r} is no TCP port: give whole numbers")
     if wrong := sorted(port for port in found if not 0 < port < 65536):
         raise ValueError(f"{wrong[0]} is no TCP port")
     return found

@@ -126,3 +126,13 @@ def test_a_large_table_comes_in_pieces_in_order(monkeypatch):
 @pytest.mark.parametrize("nanoseconds", [0, 1, -1, 1_700_000_000_123_456_789, (1 << 63) - 1, 1 - (1 << 63)])
 def test_a_moment_is_written_as_numpy_writes_it(nanoseconds):
     assert moment(nanoseconds) == str(np.datetime64(nanoseconds, "ns")) + "Z"
+
+
+def test_one_table_and_one_port_need_no_list():
+    result = analyzer.analyze(SAMPLE, tables="closes", websocket_ports=8080)
+    assert "closes" in result._rows
+    with pytest.raises(ValueError, match="no table called 'close'"):
+        analyzer.analyze(SAMPLE, tables="close")
+    for ports, wrong in ((["80"], "'80' is no"), ("80", "'[80]' is no"), (65536, "65536 is no TCP port")):
+        with pytest.raises(ValueError, match=wrong):
+            analyzer.analyze(SAMPLE, websocket_ports=ports)
