@@ -541,9 +541,11 @@ class MessageReader(FramePayloadReader):
                     offset = self.side.source.transport_offset(self.frame.finish - 1) + 1
                     ping, pong = pings[index], (self.frame.time, self.frame.packet, self.frame.file, offset)
                     peer.answered = (ping[0], ping[2], ping[3], *pong)
-                if len(pings) > FEW_PINGS:
-                    self.room.weigh(peer, 0, _forget_pings)
+                weighed: cython.bint = len(pings) > FEW_PINGS
                 del pings[: index + 1]
+                if weighed:
+                    left: cython.Py_ssize_t = len(pings) if len(pings) > FEW_PINGS else 0
+                    self.room.weigh(peer, PING_COST * left, _forget_pings)
                 peer.unanswered_pings = 0
                 return
 

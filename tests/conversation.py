@@ -55,14 +55,14 @@ class Talk:
 
     def __init__(self, deflate=False, takeover=True, payloads=True, judge=None):
         self.packet, self.seen, self.connection, self.flow = Packet(), Seen(), Connection(), Flow()
-        tables, room = frozenset(("frames", "messages")), Room(1 << 40)
+        tables, self.room = frozenset(("frames", "messages")), Room(1 << 40)
         for side, half in ((self.connection.client, self.flow.low), (self.connection.server, self.flow.high)):
             side.source = side.half = half
             side.deflate, side.takeover, side.judge = deflate, takeover, judge
             half.known = True
             record = Frame()
-            reader = MessageReader(self.packet, side, record, self.seen, tables, payloads, room)
-            half.reader = FrameReader(self.packet, half, side, record, reader, room)
+            reader = MessageReader(self.packet, side, record, self.seen, tables, payloads, self.room)
+            half.reader = FrameReader(self.packet, half, side, record, reader, self.room)
         self.client, self.server = self.connection.client, self.connection.server
 
     def say(self, who, data, step=0, time=None):

@@ -8,7 +8,7 @@ import zlib
 from typing import Any
 
 import pytest
-from conversation import BINARY, CLOSE, KEY, PING, PONG, TEXT, frame
+from conversation import BINARY, CLOSE, KEY, PING, PONG, TEXT, Talk, frame
 from hosts import ACK, ANSWER, FIN, REQUEST, SYN, Hosts
 from invariants import analyzed
 from mutations import Captured, written
@@ -189,3 +189,14 @@ def test_flows_that_never_speak(monkeypatch: pytest.MonkeyPatch) -> None:
     ledger = result.ledger.set_index("kind")["count"]
     assert ledger["other TCP"] == 2000 and ledger["WebSocket"] == len(talk.packets)
     assert result.connections["client_code"].tolist() == [1000] and result.connections["complete"].all()
+
+
+def test_pings_that_still_wait_after_a_pong_still_weigh() -> None:
+    talk = Talk()
+    for number in range(48):
+        talk.say("server", frame(PING, bytes((number,))))
+    every = talk.room.taken - KEEPER
+    talk.say("client", frame(PONG, bytes((11,)), key=KEY))
+    assert talk.room.taken == every * 36 // 48 + KEEPER
+    talk.say("client", frame(PONG, bytes((46,)), key=KEY))
+    assert talk.room.taken == 0
