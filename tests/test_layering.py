@@ -158,8 +158,8 @@ def test_every_hot_module_has_a_source_and_is_named_in_setup_py(root: Path, pack
         assert ".".join(declarations.relative_to(package).with_suffix("").parts) in named
 
 
-def test_every_folder_of_the_package_is_installed(root: Path) -> None:
+def test_every_folder_of_the_package_is_installed(root: Path, package: Path) -> None:
     settings = tomllib.loads((root / "pyproject.toml").read_text("utf-8"))
-    folders = {file.parent for file in (root / "analyzer").rglob("__init__.py")}
-    names = {".".join(folder.relative_to(root).parts) for folder in folders}
+    folders = {file.parent for file in package.rglob("__init__.py")}
+    names = {".".join(folder.relative_to(package.parent).parts) for folder in folders}
     assert set(settings["tool"]["setuptools"]["packages"]) == names
