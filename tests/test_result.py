@@ -1,6 +1,8 @@
 """The Python interface: lazily built tables, what can't be read again, payloads, time ranges."""
 
 import io
+import subprocess
+import sys
 
 import numpy as np
 import pandas as pd
@@ -136,3 +138,18 @@ def test_one_table_and_one_port_need_no_list():
     for ports, wrong in ((["80"], "'80' is no"), ("80", "'[80]' is no"), (65536, "65536 is no TCP port")):
         with pytest.raises(ValueError, match=wrong):
             analyzer.analyze(SAMPLE, websocket_ports=ports)
+
+
+def test_many_analyses_in_one_process_leave_nothing_behind():
+    script = (
+        "import gc, sys, analyzer\n"
+        "from analyzer.tables import Tables\n"
+        "most = 0\n"
+        "for _ in range(200):\n"
+        "    analyzer.analyze(sys.argv[1]).connections\n"
+        "    most = max(most, sum(isinstance(each, Tables) for each in gc.get_objects()))\n"
+        "print(most)"
+    )
+    call = [sys.executable, "-c", script, str(SAMPLES / "ipv6.pcap")]
+    done = subprocess.run(call, capture_output=True, text=True, cwd=SAMPLES.parent, check=True)
+    assert int(done.stdout) < 120
