@@ -15,6 +15,7 @@ cdef class Reassembly(SegmentReader):
     cdef object payload(self, Half half)
     cdef object watch_hole(self, Flow flow, Half half)
     cdef object control(self, Flow flow, Half half)
+    cdef object take_fin(self, Half half, unsigned int sequence, long long time)
     cdef object shut(self, Half half)
     cdef object probe(self, Half half)
     cdef object check_fin(self, Flow flow, Half half)

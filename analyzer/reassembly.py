@@ -290,11 +290,7 @@ class Reassembly(SegmentReader):
             if flags & ACK == 0 and flow.opener is None:
                 flow.opener = half
         if flags & FIN and half.fin_offset == MISSING:
-            if not half.known:
-                start_at(half, segment.sequence)
-            half.fin_time = self.packet.time
-            half.fin_offset = half.offset + difference(segment.sequence, half.next) + segment.length
-            half.fin_offset += 1 if flags & SYN else 0
+            self.take_fin(half, advance(segment.sequence, segment.length + (flags & SYN > 0)), self.packet.time)
         if segment.length > 0 and flags & RST == 0:  # the data of an RST is a message to people (RFC 9293 3.10.7)
             self.payload(half)
         if half.fin_offset >= 0:
@@ -302,6 +298,13 @@ class Reassembly(SegmentReader):
         if flags & RST:
             self._reset_by(flow, half)
         return True
+
+    def take_fin(self, half: Half, sequence: cython.uint, time: cython.longlong) -> None:
+        """Its FIN has this sequence number."""
+        if not half.known:
+            start_at(half, sequence)
+        half.fin_time = time
+        half.fin_offset = half.offset + difference(sequence, half.next)
 
     def shut(self, half: Half) -> None:
         """The segment in hand advertises no window: its sender reads no further (RFC 9293 3.8.6)."""
@@ -406,5 +409,7 @@ class Reassembly(SegmentReader):
 
 def start_at(half: Half, sequence: cython.uint) -> None:
     """Its stream begins with this sequence number."""
+    if half.fin_offset != MISSING:  # that came first
+        half.fin_offset += difference(half.next, sequence)
     half.known = True
     half.next = half.origin = sequence

@@ -10,8 +10,8 @@ cdef class Streams(Reassembly):
     cdef list live
     cdef object openings, finished, lingering
     cdef unsigned char[::1] states, seen
-    cdef unsigned int[::1] low_initial, high_initial, packets
-    cdef long long[::1] start, first_packet
+    cdef unsigned int[::1] low_initial, high_initial, packets, fin_sequence
+    cdef long long[::1] start, first_packet, fin_time
     cdef int[::1] first_file
     cdef long long linger
     cdef Py_ssize_t silent_limit, silent, hand

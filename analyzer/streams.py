@@ -45,8 +45,8 @@ class Streams(Reassembly):
         self.live: list[Half | None] = []  # low and high of each flow, side by side
         self.lingering: deque[tuple[int, Flow]] = deque()
         self.states = self.seen = array("B")
-        self.low_initial = self.high_initial = self.packets = array("I")
-        self.start = self.first_packet = array("q")
+        self.low_initial = self.high_initial = self.packets = self.fin_sequence = array("I")
+        self.start = self.first_packet = self.fin_time = array("q")
         self.first_file = array("i")
         self.linger = limits.LINGER_SECONDS * 1_000_000_000
         self.silent_limit = limits.SILENT_FLOWS
@@ -64,6 +64,8 @@ class Streams(Reassembly):
         self.packets = grown(self.packets, "I", size)
         self.start = grown(self.start, "q", size)
         self.first_packet = grown(self.first_packet, "q", size)
+        self.fin_sequence = grown(self.fin_sequence, "I", size)
+        self.fin_time = grown(self.fin_time, "q", size)
         self.first_file = grown(self.first_file, "i", size)
         self.live.extend([None] * (2 * size - len(self.live)))
 
@@ -180,8 +182,10 @@ class Streams(Reassembly):
             return
         self.seen[index] |= TOUCHED
         self.packets[index] += 1
-        if segment.flags & FIN:
+        if segment.flags & FIN and self.seen[index] & 16 * bit == 0:
             self.seen[index] |= 16 * bit
+            self.fin_sequence[index] = segment.sequence
+            self.fin_time[index] = self.packet.time
         if segment.flags & RST or self.seen[index] & 48 == 48:
             self.other_packets += self.packets[index]
             self._forget(index)
@@ -209,6 +213,10 @@ class Streams(Reassembly):
             flow.opener = flow.low
         elif seen & 8:
             flow.opener = flow.high
+        if seen & 48:  # of one side: both would have ended it
+            finished: Half = flow.low if seen & 16 else flow.high
+            self.take_fin(finished, self.fin_sequence[index], self.fin_time[index])
+            self.check_fin(flow, finished)
         self.states[index] = LIVE
         self.silent -= 1
         self._remember(index, flow.low, flow.high)

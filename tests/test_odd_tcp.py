@@ -7,8 +7,8 @@ from typing import Any
 
 import pandas as pd
 import pytest
-from conversation import KEY, TEXT, frame
-from hosts import ACK, ANSWER, FIN, REQUEST, RST, SECOND, SYN, Hosts
+from conversation import CLOSE, KEY, TEXT, frame
+from hosts import ACK, ANSWER, BYE, FIN, REQUEST, RST, SECOND, SYN, Hosts
 from invariants import ALL_TABLES, analyzed, holds
 from mutations import Captured, written
 
@@ -127,6 +127,49 @@ def test_a_request_to_a_server_that_had_finished_is_unanswered_and_what_follows_
     result = hosts.say("client", REQUEST).say("client", b"more").result()
     assert list(result.connections["opening"]) == ["unanswered"]
     assert _count(result, "byte", "before the upgrade") == len(b"more")
+
+
+@pytest.mark.parametrize("finished", [True, False])
+def test_frames_do_not_prove_an_answer_of_which_the_client_acknowledged_nothing(finished: bool) -> None:
+    hosts = Hosts().say("client", flags=SYN).say("server", flags=SYN | ACK).say("client", flags=ACK)
+    if finished:
+        hosts.say("server", flags=FIN | ACK)
+    hosts.say("client", REQUEST + frame(TEXT, b"hello", key=KEY)).say("client", frame(CLOSE, BYE, key=KEY))
+    row = hosts.say("client", flags=FIN | ACK).row()
+    assert row["opening"] == "unanswered" and row["outcome"] == "no-answer"
+    assert pd.isna(row["transport_end"]) is not finished and (not finished or row["transport_end_by"] == "server")
+
+
+@pytest.mark.parametrize("captured", [True, False])
+def test_frames_prove_an_answer_that_the_client_acknowledged(captured: bool) -> None:
+    hosts = Hosts().say("client", flags=SYN).say("server", flags=SYN | ACK).say("client", flags=ACK)
+    if captured:
+        hosts.say("server", flags=ACK)
+    hosts.say("client", REQUEST)
+    hosts.next["server"] += len(ANSWER)
+    hosts.say("client", frame(TEXT, b"hello", key=KEY)).say("client", frame(CLOSE, BYE, key=KEY))
+    result = hosts.say("client", flags=FIN | ACK).result()
+    row = result.connections.iloc[0]
+    assert row["opening"] == "handshake" and row["client_code"] == 1000 and row["client_messages"] == 1
+    assert _count(result, "byte", "lost") == len(ANSWER)
+
+
+def test_a_fin_before_the_first_payload_ends_the_connection_when_it_came() -> None:
+    hosts = Hosts().say("client", flags=SYN).say("server", flags=SYN | ACK).say("server", flags=FIN | ACK)
+    finished = hosts.time
+    row = hosts.say("client", REQUEST).say("client", flags=RST | ACK).row()
+    assert row["transport_end"] == "fin" and row["transport_end_by"] == "server"
+    assert row["opening"] == "unanswered" and row["end"].value == hosts.time > finished
+
+
+@pytest.mark.parametrize("early", [True, False])
+def test_a_fin_that_came_before_its_data_ends_what_came_before_it(early: bool) -> None:
+    hosts = Hosts().open().say("server", frame(TEXT, b"hello"))
+    hosts.say("server", flags=FIN | ACK).say("client", flags=FIN | ACK)
+    if early:
+        hosts.packets.insert(3, hosts.packets.pop(6))
+    row = hosts.row()
+    assert row["server_messages"] == 1 and row["transport_end_by"] == "server" and row["complete"]
 
 
 class Flows:

@@ -439,12 +439,19 @@ class TestMissingBytes:
         assert only(talk).http_status == 101 and talk.frames[False].bytes == SERVED
         check_bytes(talk)
 
-    def test_a_server_that_was_not_captured_is_told_by_the_clients_frames_at_the_end(self, talk: Conversation) -> None:
+    @pytest.mark.parametrize("lost", [0, 190])
+    def test_frames_open_a_connection_whose_answer_was_lost_not_one_that_had_none(
+        self, talk: Conversation, lost: int
+    ) -> None:
         talk.client(REQUEST + MASKED)
+        client, server = talk.flow.low, talk.flow.high
+        client.reader.end(END_FIN)
         assert only(talk).opening == "unanswered"
-        talk.end(END_FIN)
-        assert only(talk).opening == "handshake"
-        assert (talk.frames[True].bytes, talk.frames[True].how) == (MASKED, END_FIN)
+        if lost:  # all of what the server said: the client acknowledged it
+            talk.gap(False, lost)
+            assert (talk.frames[True].bytes, talk.frames[True].how) == (MASKED, END_FIN)
+        server.reader.end(END_FIN)
+        assert only(talk).opening == ("handshake" if lost else "unanswered")
 
     def test_more_than_may_be_held_becomes_a_gap(self) -> None:
         talk = Conversation().client(REQUEST)

@@ -199,8 +199,6 @@ class Direction(Reader):
         self.ended = how
         if self.late:
             self.resume_unrequested()
-        elif self is self.exchange.client and self.peer.half.captured_bytes == 0 and self.holds_frames():
-            self.exchange.presume()
         if self.peer.ended >= 0:
             self.settle()
             self.peer.settle()

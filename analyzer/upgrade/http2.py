@@ -392,6 +392,8 @@ class Http2(Exchange):
         for stream in self.streams.values():
             source = self.side_of(stream, walk)
             stream.unsaid = stream.unsaid or source is stream.server
+            if stream.unsaid and stream.state == ASKED and stream.client.holds_frames():
+                self.open(stream)
             if not source.finished and not source.was_reset:
                 source.miss(MISSING, cut)
 
@@ -401,9 +403,6 @@ class Http2(Exchange):
             self.leave_older(number)
         for stream in list(self.streams.values()):
             source = self.side_of(stream, walk)
-            answerless = source is stream.client and stream.connection.server.half.captured_bytes == 0
-            if stream.state == ASKED and answerless and source.holds_frames():
-                self.open(stream)
             self.finish(source, how)
         self.ended.add(walk)
         if len(self.ended) == 2:
