@@ -14,6 +14,8 @@ FILE_HEADER = struct.Struct("<IHHiIII")
 RECORD = struct.Struct("<IIII")
 NANOSECOND_MAGIC = 0xA1B23C4D
 ETHERNET = 1
+PCAPNG = b"\n\r\r\n"
+SECRETS_BLOCK = 10
 
 
 @dataclass(frozen=True)
@@ -32,6 +34,17 @@ def read(path: Path) -> tuple[list[Captured], int]:
         reader = dpkt.pcap.UniversalReader(file)
         packets = [Captured(round(time * 1_000_000) * 1000, bytes(data), len(data)) for time, data in reader]
         return packets, reader.datalink()
+
+
+def secrets(path: Path) -> bytes:
+    """The key log (RFC 9850) in the decryption secrets blocks of a pcapng file written little-endian."""
+    content, at, text = path.read_bytes(), 0, b""
+    while content.startswith(PCAPNG) and at < len(content):
+        kind, length = struct.unpack_from("<II", content, at)
+        if kind == SECRETS_BLOCK:
+            text += content[at + 16 : at + 16 + struct.unpack_from("<I", content, at + 12)[0]]
+        at += length
+    return text
 
 
 def written(packets: list[Captured], link_type: int = ETHERNET) -> bytes:

@@ -4,13 +4,14 @@ repeats or swaps packets changes no code, reason or count."""
 from __future__ import annotations
 
 import random
+from collections.abc import Iterator
 from itertools import chain
 from typing import Any
 
 import pandas as pd
 import pytest
 from invariants import analyzed
-from mutations import Captured, cut, doubled, flipped, fragmented, lying, read, reordered, written
+from mutations import Captured, cut, doubled, flipped, fragmented, lying, read, reordered, secrets, written
 
 SEEDS = 12
 LARGEST = 110_000
@@ -18,7 +19,7 @@ CLOSE_COLUMNS = ["sender", "code", "name", "reason", "reason_bytes", "legal"]
 KEY = ["client_ip", "client_port", "server_ip", "server_port", "path"]
 COLUMNS = [
     *KEY,
-    *("opening", "http_status", "subprotocol", "extensions", "lost_bytes"),
+    *("transport", "opening", "http_status", "subprotocol", "extensions", "lost_bytes"),
     *(
         f"{side}_{what}"
         for side in ("client", "server")
@@ -30,10 +31,26 @@ CONCLUDED = ["outcome", "transport_end", "transport_end_by", "close_initiator", 
 
 
 @pytest.fixture(scope="module")
-def clean(samples: list[Any]) -> dict[str, tuple[list[Captured], int]]:
-    """The packets and link type of the smaller samples of one file."""
-    small = [sample for sample in samples if len(sample.paths) == 1 and sample.paths[0].stat().st_size < LARGEST]
+def small(samples: list[Any]) -> list[Any]:
+    """The smaller samples of one file."""
+    return [sample for sample in samples if len(sample.paths) == 1 and sample.paths[0].stat().st_size < LARGEST]
+
+
+@pytest.fixture(scope="module")
+def clean(small: list[Any]) -> dict[str, tuple[list[Captured], int]]:
+    """Their packets and link types."""
     return {sample.name: read(sample.paths[0]) for sample in small}
+
+
+@pytest.fixture(scope="module", autouse=True)
+def keylog(small: list[Any], tmp_path_factory: pytest.TempPathFactory) -> Iterator[None]:
+    """The secrets that some of them hold beside their packets, in the file that browsers would write."""
+    path = tmp_path_factory.mktemp("secrets") / "keylog.txt"
+    path.write_bytes(b"".join(secrets(sample.paths[0]) for sample in small))
+    assert path.stat().st_size > 1000
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setenv("SSLKEYLOGFILE", str(path))
+        yield
 
 
 def _what_was_said(content: bytes, columns: list[str]) -> tuple[pd.DataFrame, pd.DataFrame]:
@@ -50,6 +67,12 @@ def _what_was_said(content: bytes, columns: list[str]) -> tuple[pd.DataFrame, pd
 def _same(mutant: bytes, original: bytes, columns: list[str], name: str) -> None:
     for found, wanted in zip(_what_was_said(mutant, columns), _what_was_said(original, columns), strict=True):
         pd.testing.assert_frame_equal(found, wanted, obj=name)
+
+
+def test_the_secrets_open_what_is_encrypted(clean: Any) -> None:
+    for name, (packets, link_type) in clean.items():
+        rows, _ = _what_was_said(written(packets, link_type), ["transport"])
+        assert not name.startswith("wss") or set(rows["transport"]) == {"tls"}
 
 
 @pytest.mark.parametrize("share", [1.0, 0.3], ids=["every packet", "some packets"])
@@ -71,8 +94,6 @@ def test_fragments_of_packets_change_no_code_reason_or_count(clean: Any) -> None
 @pytest.mark.parametrize("seed", range(3))
 def test_packets_swapped_within_a_few_places_change_no_code_reason_or_count(clean: Any, seed: int) -> None:
     for number, (name, (packets, link_type)) in enumerate(clean.items()):
-        if name.startswith("wss"):
-            continue  # its secrets are not among the packets, and what is inferred without rests on their order
         mutant = reordered(packets, random.Random(100 * seed + number))
         _same(written(mutant, link_type), written(packets, link_type), COLUMNS, f"{name}, seed {seed}")
 
