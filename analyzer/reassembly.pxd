@@ -19,7 +19,7 @@ cdef class Reassembly(SegmentReader):
     cdef object shut(self, Half half)
     cdef object probe(self, Half half)
     cdef object check_fin(self, Flow flow, Half half)
-    cdef object settle(self, Flow flow, Half half)
+    cdef object settle(self, Flow flow)
     cdef object drop_held(self, Half half)
     cdef bint begins_anew(self, Flow flow, Half half) except? True
     @cython.final

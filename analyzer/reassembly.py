@@ -364,12 +364,18 @@ class Reassembly(SegmentReader):
             reader.end(END_RST)
         self.end(flow, self.packet.time)
 
-    def settle(self, flow: Flow, half: Half) -> None:
-        """What is still missing of a direction never comes."""
-        while half.held:
-            self._lose(half)
-        self._lose_tail(half)
-        self.check_fin(flow, half)
+    def settle(self, flow: Flow) -> None:
+        """What is still missing never comes: hole by hole, in the order in which what stands behind them came, as one
+        direction may tell what the other one is; then the ends, that of the side whose FIN came first before."""
+        low: Half = flow.low
+        high: Half = flow.high
+        while low.held or high.held:
+            self._lose(low if not high.held or (low.held and low.held.tag().before(high.held.tag())) else high)
+        if high.fin_time != NO_TIME and high.fin_time < low.fin_time:
+            low, high = high, low
+        for half in (low, high):
+            self._lose_tail(half)
+            self.check_fin(flow, half)
 
     def _lose_tail(self, half: Half) -> None:
         """Bytes after the last captured one are lost: those that the peer acknowledged, or that stand before the FIN,

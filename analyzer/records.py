@@ -200,6 +200,10 @@ class Moment:
         self.peer_finished: cython.bint = half.peer.finished
         self.peer_reset: cython.bint = half.peer.was_reset
 
+    def before(self, other: Moment) -> cython.bint:
+        """Did it come earlier in the capture?"""
+        return self.number < other.number if self.file == other.file else self.file < other.file
+
     def recall(self, packet: Packet, half: Half, with_packet: cython.bint) -> None:
         """Make it so again; with_packet: the packet's part too."""
         if with_packet:

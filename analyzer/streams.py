@@ -401,12 +401,7 @@ class Streams(Reassembly):
         high: Half = flow.high
         in_hand = packet.time, packet.number, packet.file
         packet.time, packet.number, packet.file = flow.last_time, flow.last_packet, flow.last_file
-        if high.fin_time != NO_TIME and high.fin_time < low.fin_time:  # whose FIN came first ended it, behind holes too
-            self.settle(flow, high)
-            self.settle(flow, low)
-        else:
-            self.settle(flow, low)
-            self.settle(flow, high)
+        self.settle(flow)
         _cut_short(low)
         _cut_short(high)
         packet.time, packet.number, packet.file = in_hand

@@ -421,6 +421,25 @@ class TestMissingBytes:
         assert talk.frames[False].bytes == SERVED
         check_bytes(talk.end())
 
+    @pytest.mark.parametrize("offered", [True, False])
+    @pytest.mark.parametrize("cut", ["answer", "request and answer", "nothing"])
+    def test_compression_that_a_lost_answer_may_have_agreed_to_is_told_by_the_frames(
+        self, offered: bool, cut: str
+    ) -> None:
+        request = REQUEST if offered else REQUEST[: REQUEST.index(b"Sec-WebSocket-Ext")] + b"\r\n"
+        talk = Conversation()
+        if "request" in cut:
+            talk.client(request[:120]).gap(True, len(request) - 120, cut=True)
+        else:
+            talk.client(request)
+        if "answer" in cut:
+            talk.server(ANSWER[:40]).gap(False, len(ANSWER) - 40, cut=True)
+        else:
+            talk.server(ANSWER)
+        side = only(talk).client
+        assert side.deflate is (cut != "answer" or offered)
+        assert side.context_lost is (side.deflate and cut != "nothing")
+
     def test_a_refusal_cut_after_its_status_keeps_it(self) -> None:
         talk = Conversation().client(REQUEST).server(b"HTTP/1.1 503 Ser").gap(False, 160, cut=True)
         assert (only(talk).opening, only(talk).http_status) == ("refused", 503)

@@ -329,7 +329,7 @@ class Opening(Exchange):
         if status == 101 and self.waiting != TUNNEL_ANSWER:
             if self.waiting == UPGRADE_ANSWER or headers.names_websocket(fields[UPGRADE]):
                 self.judge_early()
-                self.switch(fields, size)
+                self.switch(fields, size, True)
                 if self.openings.judge is not None:
                     self.openings.judge.answer(self.connection, fields)
                 return 0
@@ -388,8 +388,8 @@ class Opening(Exchange):
         self.server.settle()
         self.client.go_on()
 
-    def switch(self, fields: Any, size: cython.Py_ssize_t) -> None:
-        """101: from here on both directions are frames."""
+    def switch(self, fields: Any, size: cython.Py_ssize_t, whole: cython.bint) -> None:
+        """101: from here on both directions are frames. whole: all of its head is in the capture."""
         client: Direction = self.client
         asked: cython.bint = self.waiting == UPGRADE_ANSWER
         if not asked:
@@ -404,6 +404,8 @@ class Opening(Exchange):
         connection.accept = fields[ACCEPT]
         connection.upgrade = fields[UPGRADE]
         headers.agree(connection, fields[EXTENSIONS])
+        if not whole and fields[EXTENSIONS] is None:
+            self.suppose_compression(asked)
         self.waiting = NOTHING
         self.server.settle()
         self.openings.accept(connection)
@@ -432,12 +434,21 @@ class Opening(Exchange):
         connection: Connection = self.connection
         self.waiting = NOTHING
         connection.opening = "handshake"
-        if headers.deflate_of(connection.offered_extensions) is not None:  # RSV1 says whether it was agreed
-            connection.client.deflate = connection.server.deflate = True
-            connection.client.context_lost = connection.server.context_lost = True
+        self.suppose_compression(True)
         self.openings.accept(connection)
         self.client.release()
         self.server.release()
+
+    def suppose_compression(self, asked: cython.bint) -> None:
+        """What was agreed is not in the capture: unless nothing was offered, RSV1 says what is compressed (RFC 7692 6).
+
+        asked: its request came before it.
+        """
+        connection: Connection = self.connection
+        offered: cython.bint = headers.deflate_of(connection.offered_extensions) is not None
+        if offered or not asked or self.client.lost_track:
+            connection.client.deflate = connection.server.deflate = True
+            connection.client.context_lost = connection.server.context_lost = True
 
     def open_tunnel(self) -> None:
         """CONNECT was granted (RFC 9110 9.3.6): what follows starts as a new TCP connection would."""
@@ -466,7 +477,7 @@ class Opening(Exchange):
             self.server.other_bytes += len(begun)
             self.give_up()
         elif status == 101 and (self.waiting == UPGRADE_ANSWER or unsaid or headers.names_websocket(fields[UPGRADE])):
-            self.switch(fields, len(begun))
+            self.switch(fields, len(begun), False)
         elif status >= 200:
             self.final_answer(status, len(begun))
         else:
