@@ -18,6 +18,7 @@ cdef class FrameReader(Reader):
     cdef unsigned long long remaining
     cdef long long lost
     cdef Chains chains
+    cdef Moment close_begun
     cdef Py_ssize_t _whole_frames(self, Py_ssize_t at, Py_ssize_t stop)
     cdef Py_ssize_t _hold_header(self, Py_ssize_t at, Py_ssize_t stop)
     cdef object _begin(self, Py_ssize_t at, int size)
@@ -28,7 +29,7 @@ cdef class FrameReader(Reader):
     cdef object _complete_without_end(self, long long offset, bint lost)
     cdef object _search(self, Py_ssize_t start, Py_ssize_t stop)
 
-cdef int END_CAPTURE, END_FIN, END_RST
+cdef int END_CAPTURE, END_FIN, END_RST, CLOSE
 
 cdef int header_size(int second) noexcept
 cdef unsigned int big_endian(Packet packet, Py_ssize_t at) except? 7

@@ -27,6 +27,7 @@ from analyzer.room import Room
 if TYPE_CHECKING:
     import cython
 
+CLOSE = 8
 SMALLEST_CLOSE = (2, 6)  # bytes of an empty Close: of a server, of a client (RFC 6455 5.2)
 
 
@@ -70,6 +71,7 @@ class FrameReader(Reader):
         self.base = -1
         self.chains: Chains | None = None
         self.lost: int = 0
+        self.close_begun: Moment | None = None  # when the last Close began
         frame.sender = side
         side.frame = frame
 
@@ -198,6 +200,8 @@ class FrameReader(Reader):
         frame.stream_offset = frame.begin - self.base
         self.remaining = length
         self.in_payload = True
+        if frame.opcode == CLOSE:
+            self.close_begun = Moment(packet, self.side.half)
         self.payloads.begin()
 
     def _complete(self, offset: cython.longlong) -> None:
@@ -235,10 +239,18 @@ class FrameReader(Reader):
             self._lose_track(size, cut)
 
     def _complete_without_end(self, offset: cython.longlong, lost: cython.bint) -> None:
-        """The frame's last bytes are missing; lost: not cut off the very packet in hand."""
-        self.frame_in_hand.end_lost = lost
-        self._complete(offset)
-        self.frame_in_hand.end_lost = False
+        """The frame's last bytes are missing; lost: not cut off the very packet in hand. A Close whose reason is not all
+        there was sent when its beginning was: what its sender knew then decides who closed first."""
+        begun: Moment | None = self.close_begun
+        if not lost or begun is None or self.frame_in_hand.opcode != CLOSE:
+            self._complete(offset)
+            return
+        now: Moment = Moment(self.packet, self.side.half)
+        begun.recall(self.packet, self.side.half, True)
+        try:
+            self._complete(offset)
+        finally:
+            now.recall(self.packet, self.side.half, True)
 
     def _lose_track(self, size: cython.longlong, cut: cython.bint) -> None:
         """A hole of `size` bytes (0: nobody knows how many) goes beyond the frame in hand: what follows may be the

@@ -483,7 +483,6 @@ class MessageReader(FramePayloadReader):
         elif frame.length:
             close.code = MISSING
         close.time, close.packet, close.file = frame.time, frame.packet, frame.file
-        close.end_lost = frame.end_lost
         close.begin = side.source.transport_offset(frame.begin)
         close.end = side.source.transport_offset(frame.finish - 1) + 1
         if half is not None:

@@ -329,8 +329,6 @@ def _initiator(outcome: Outcome) -> str | None:
     client: Close | None = outcome.client_first_close
     server: Close | None = outcome.server_first_close
     if client is not None and server is not None:
-        if client.end_lost or server.end_lost:
-            return _initiator_by_acknowledgment(client, server)
         if _is_earlier(client, server):
             return "client" if _acknowledges(server, client) else "both"
         return "server" if _acknowledges(client, server) else "both"
@@ -338,16 +336,6 @@ def _initiator(outcome: Outcome) -> str | None:
         return "client"
     if server is not None and not _may_hide_close(outcome.client):
         return "server"
-    return None
-
-
-def _initiator_by_acknowledgment(client: Close, server: Close) -> str | None:
-    """Whose Close came first when the end of one was lost, and with it when it was sent: the one whose beginning the
-    other's sender had acknowledged."""
-    if server.end_lost and not client.end_lost:
-        return "server" if _acknowledges(client, server) else None
-    if client.end_lost and not server.end_lost:
-        return "client" if _acknowledges(server, client) else None
     return None
 
 

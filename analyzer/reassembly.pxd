@@ -37,7 +37,13 @@ cdef class Reassembly(SegmentReader):
     @cython.final
     cdef object _release(self, Half half, bint lost)
     @cython.final
+    cdef object _release_piece(self, Half half, bint lost)
+    @cython.final
+    cdef object _fill_hole(self, Half half)
+    @cython.final
     cdef object _lose(self, Half half)
+    @cython.final
+    cdef object _pass_hole(self, Half half)
     cpdef object give_way(self, Half half)
     @cython.final
     cdef object _lose_tail(self, Half half)

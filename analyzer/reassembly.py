@@ -227,32 +227,45 @@ class Reassembly(SegmentReader):
 
     def _release(self, half: Half, lost: cython.bint) -> None:
         """Hand on what was held and is in order now; lost: because the hole was given up, so at its own time."""
-        held = half.held
-        while held and held.first() <= half.offset:
-            moment = held.tag()
-            offset, length, data = held.pop()
-            before = half.offset - offset
-            if before >= length:
-                half.duplicate_bytes += len(data)
-                continue
-            again = min(before, len(data))
-            half.duplicate_bytes += again
-            current, now = self.packet.data, Moment(self.packet, half)
-            self.packet.data = data
-            moment.recall(self.packet, half, lost)
-            try:
-                self._take(half, again, len(data), length - before)
-            finally:
-                self.packet.data = current
-                now.recall(self.packet, half, True)
+        while half.held and half.held.first() <= half.offset:
+            self._release_piece(half, lost)
+        self._fill_hole(half)
+
+    def _release_piece(self, half: Half, lost: cython.bint) -> None:
+        """Hand on the first of what was held, which is in order now."""
+        held: Assembler = half.held
+        moment: Moment = held.tag()
+        offset, length, data = held.pop()
+        before = half.offset - offset
+        if before >= length:
+            half.duplicate_bytes += len(data)
+            return
+        again = min(before, len(data))
+        half.duplicate_bytes += again
+        current, now = self.packet.data, Moment(self.packet, half)
+        self.packet.data = data
+        moment.recall(self.packet, half, lost)
+        try:
+            self._take(half, again, len(data), length - before)
+        finally:
+            self.packet.data = current
+            now.recall(self.packet, half, True)
+
+    def _fill_hole(self, half: Half) -> None:
+        """What stood behind a hole was handed on; another one may be there."""
         half.hole_packet = 0
-        if not held:
+        if not half.held:
             half.held = None
             half.flow.holes -= 1
         self._weigh_held(half)
 
     def _lose(self, half: Half) -> None:
         """Give the hole up: its bytes never come."""
+        self._pass_hole(half)
+        self._release(half, True)
+
+    def _pass_hole(self, half: Half) -> None:
+        """Go on behind a hole, whose bytes never come."""
         size = half.held.first() - half.offset
         half.lost_bytes += size
         half.next = advance(half.next, size)
@@ -260,7 +273,6 @@ class Reassembly(SegmentReader):
         half.held.tag().recall(self.packet, half, True)
         self._hand_gap(half, size, False)
         now.recall(self.packet, half, True)
-        self._release(half, True)
 
     def watch_hole(self, flow: Flow, half: Half) -> None:
         """A hole that the peer acknowledged is lost after some more packets or some time (limits)."""
@@ -365,12 +377,17 @@ class Reassembly(SegmentReader):
         self.end(flow, self.packet.time)
 
     def settle(self, flow: Flow) -> None:
-        """What is still missing never comes: hole by hole, in the order in which what stands behind them came, as one
+        """What is still missing never comes. What stands behind holes is read in the order in which it came, as one
         direction may tell what the other one is; then the ends, that of the side whose FIN came first before."""
         low: Half = flow.low
         high: Half = flow.high
+        half: Half
         while low.held or high.held:
-            self._lose(low if not high.held or (low.held and low.held.tag().before(high.held.tag())) else high)
+            half = low if not high.held or (low.held and low.held.tag().before(high.held.tag())) else high
+            if half.held.first() > half.offset:
+                self._pass_hole(half)
+            self._release_piece(half, True)
+            self._fill_hole(half)
         if high.fin_time != NO_TIME and high.fin_time < low.fin_time:
             low, high = high, low
         for half in (low, high):

@@ -94,7 +94,7 @@ cdef class Close:
     cdef public bytes reason
     cdef public long long time, packet, begin, end, size, acknowledged
     cdef public int file
-    cdef public bint cut, end_lost, after_peer_fin, after_peer_reset
+    cdef public bint cut, after_peer_fin, after_peer_reset
     cdef public object heard
 
 cdef class Side:
@@ -139,7 +139,7 @@ cdef class Connection:
 
 cdef class Frame:
     cdef public Side sender
-    cdef public bint fin, masked, end_lost
+    cdef public bint fin, masked
     cdef public int rsv, opcode, header_size
     cdef public unsigned int masking_key
     cdef public long long begin, finish

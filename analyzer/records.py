@@ -298,7 +298,6 @@ class Close:
     code: 0 when the body was empty, MISSING when its bytes were not captured or the body was one byte long;
     reason: the bytes after the code, as sent; size: the declared body length; cut: part of the body was not captured.
     begin, end: TCP stream offsets of its first byte and of the byte after its last one.
-    end_lost: its last bytes were lost, so its time, packet and acknowledged are those of a later packet.
     acknowledged: stream offset up to which the sender's segments had by then acknowledged the peer's bytes, MISSING
     if none did. heard: see heard.Heard; None where the code says nothing of the other side.
     """
@@ -315,7 +314,6 @@ class Close:
         self.file: cython.int = 0
         self.cut: cython.bint = False
         self.acknowledged: cython.longlong = MISSING
-        self.end_lost: cython.bint = False
         self.after_peer_fin: cython.bint = False
         self.after_peer_reset: cython.bint = False
         self.heard: Any = None
@@ -504,9 +502,9 @@ class Frame:
     """The WebSocket frame that has just become complete (RFC 6455 5.2). One object a run, overwritten.
 
     rsv: the three bits as a number 0-7; masking_key: as a big-endian number; begin, finish: TCP stream offsets of its
-    first byte and of the byte after its last; captured: payload bytes present of `length`; end_lost: its last bytes
-    were lost; stream_offset: bytes of that direction since the handshake before the frame's first; message: number of
-    its message within its sender's messages of that connection, from 0, MISSING for a control frame.
+    first byte and of the byte after its last; captured: payload bytes present of `length`;
+    stream_offset: bytes of that direction since the handshake before the frame's first; message: number of its message
+    within its sender's messages of that connection, from 0, MISSING for a control frame.
     time, packet, file: of the packet that completed it.
     """
 
@@ -522,7 +520,6 @@ class Frame:
         self.finish: cython.longlong = 0
         self.length: cython.ulonglong = 0
         self.captured: cython.longlong = 0
-        self.end_lost: cython.bint = False
         self.stream_offset: cython.longlong = 0
         self.message: cython.longlong = MISSING
         self.time: cython.longlong = NO_TIME

@@ -172,6 +172,37 @@ def test_a_fin_that_came_before_its_data_ends_what_came_before_it(early: bool) -
     assert row["server_messages"] == 1 and row["transport_end_by"] == "server" and row["complete"]
 
 
+def _lose(hosts: Hosts, who: str, size: int) -> None:
+    """Bytes that a side sends and the capture lacks."""
+    hosts.next[who] = (hosts.next[who] + size) % 2**32
+
+
+def test_a_close_whose_reason_was_lost_was_sent_when_it_began() -> None:
+    hosts = Hosts().open().say("client", frame(TEXT, b"hello", key=KEY))
+    close = frame(CLOSE, b"\x0f\xa2" + b"r" * 40, key=KEY)
+    hosts.say("client", close[:8])
+    sent = hosts.time
+    _lose(hosts, "client", len(close) - 8)
+    answer = frame(CLOSE, b"\x0f\xa2" + b"r" * 40)
+    hosts.say("server", answer[:4])
+    _lose(hosts, "server", len(answer) - 4)
+    row = hosts.say("server", flags=FIN | ACK).say("client", flags=FIN | ACK).say("server", flags=ACK).row()
+    assert row["client_close"].value == sent and row["close_initiator"] == "client"
+    assert row["client_saw"] == row["server_saw"] == 4002 and row["outcome"] == "clean"
+
+
+def test_holes_of_both_directions_are_given_up_in_the_order_of_the_capture() -> None:
+    hosts = Hosts().say("client", flags=SYN).say("server", flags=SYN | ACK).say("client", flags=ACK)
+    for who, head in (("client", REQUEST), ("server", ANSWER)):
+        hosts.say(who, head[:16])
+        _lose(hosts, who, len(head) - 32)
+        hosts.say(who, head[-16:])
+    for text in (b"what the client says", b"once more and again", b"until that is enough"):
+        hosts.say("client", frame(TEXT, text, key=KEY)).say("server", frame(TEXT, text))
+    row = hosts.close().row()
+    assert row["client_messages"] == 3 and row["client_code"] == 1000 and row["outcome"] == "clean"
+
+
 class Flows:
     """Stands where the upgrade stage does, wants nothing, keeps the flows."""
 
