@@ -239,8 +239,8 @@ class FrameReader(Reader):
             self._lose_track(size, cut)
 
     def _complete_without_end(self, offset: cython.longlong, lost: cython.bint) -> None:
-        """The frame's last bytes are missing; lost: not cut off the very packet in hand. A Close of which only the end is
-        missing was sent when it began: what its sender knew then decides who closed first."""
+        """The frame's last bytes are missing; lost: not cut off the very packet in hand. A Close of which only the end
+        is missing was sent when it began: what its sender knew then decides who closed first."""
         begun: Moment | None = self.close_begun
         if not lost or begun is None or self.frame_in_hand.opcode != CLOSE:
             self._complete(offset)
