@@ -342,7 +342,7 @@ class TestTable:
         frame = column("n", list(range(text_table.TERMINAL_ROWS + 5)), "Int64")
         stream = io.StringIO()
         note = text_table.write_terminal(frame, stream, "connections", chosen=False, limited=False, width=80)
-        assert note.startswith("shown: 1 000 of 1 005 rows")
+        assert note.startswith("shown: 1000 of 1005 rows")
         assert len(stream.getvalue().splitlines()) == text_table.TERMINAL_ROWS + 1
 
     def test_markup_in_a_capture_is_only_text(self) -> None:
@@ -396,7 +396,7 @@ class TestSummary:
         assert "#1  10.0.0.1:40001 -> 10.0.0.9:80  /\\x1b[31mfeed" in text
         assert "RST by server, packets 21 to 60" in text
         assert "HTTP status 403" in text
-        assert "1 200 bytes were sent but never captured, in 1 connection" in text
+        assert "1200 bytes were sent but never captured, in 1 connection" in text
         assert "wsclose show a.pcap 2" in text
 
     def test_what_the_capture_lacks_is_told(self) -> None:

@@ -57,7 +57,7 @@ def breaches(violations: pd.DataFrame) -> list[str]:
         what = f"{visible(str(row.found))} instead of {visible(str(row.expected))}"
         found.append(f"{row.rule} ({row.severity}), by the {row.sender}{where}: {what}.")
     if len(violations) > MOST_BREACHES:
-        found.append(f"And {words.count(len(violations) - MOST_BREACHES)} more: wsclose violations FILE.")
+        found.append(f"And {len(violations) - MOST_BREACHES} more: wsclose violations FILE.")
     return found
 
 

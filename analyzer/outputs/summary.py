@@ -92,7 +92,7 @@ def _endings(connections: pd.DataFrame) -> Iterator[Line]:
             bar = "\u2588" * max(1, round(BAR * number / total))
             yield [
                 (f"  {outcome:<17}", words.COLOURS[outcome]),
-                (f"{words.count(number):>7}  ", ""),
+                (f"{number:>7}  ", ""),
                 (f"{bar:<{BAR}}  ", words.COLOURS[outcome]),
                 (meaning, "dim"),
             ]
@@ -113,7 +113,7 @@ def _codes(connections: pd.DataFrame) -> Iterator[Line]:
     totals = Counter({code: counts[code, "client"] + counts[code, "server"] for code, _ in counts})
     for code, _ in totals.most_common(CODES):
         name = "no code (its receiver is told 1005)" if code < 0 else words.code(code)
-        numbers = "".join(f"{words.count(counts[code, side]) if counts[code, side] else '-':>11}" for side in _SIDES)
+        numbers = "".join(f"{counts[code, side] if counts[code, side] else '-':>11}" for side in _SIDES)
         yield [(f"  {name:<36}{numbers}", "")]
     if len(totals) > CODES:
         yield [(f"  and {words.counted(len(totals) - CODES, 'more code')}", "dim")]
@@ -141,7 +141,7 @@ def _attention(connections: pd.DataFrame, inputs: Sequence[str], again: str) -> 
         if len(rows) > EXAMPLES:
             condition = shlex.quote(f'outcome == "{outcome}"')
             command = f"wsclose connections {_shell(inputs)}{again} --where {condition}"
-            yield [(f"  and {words.count(len(rows) - EXAMPLES)} more: ", "dim"), (command, "cyan")]
+            yield [(f"  and {len(rows) - EXAMPLES} more: ", "dim"), (command, "cyan")]
 
 
 def _example(number: Any, row: pd.Series[Any]) -> Iterator[Line]:
@@ -177,7 +177,7 @@ def _packets(row: pd.Series[Any]) -> str:
 def _damage(result: Any, connections: pd.DataFrame) -> Iterator[Line]:
     found: list[Line] = [[(f"  {problem_text(problem)}", "")] for problem in result.problems[:PROBLEMS]]
     if len(result.problems) > PROBLEMS:
-        found.append([(f"  and {words.count(len(result.problems) - PROBLEMS)} more", "dim")])
+        found.append([(f"  and {len(result.problems) - PROBLEMS} more", "dim")])
     if not connections.empty:
         found += [[(f"  {text}", "")] for text in _lacking(result, connections)]
     if found:

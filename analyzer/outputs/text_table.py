@@ -71,7 +71,7 @@ def write_terminal(
     Console(file=stream, width=width, highlight=False).print(grid)
     left_out = []
     if len(frame) < total:
-        left_out.append(f"{words.count(len(frame))} of {words.count(total)} rows (--limit N)")
+        left_out.append(f"{len(frame)} of {total} rows (--limit N)")
     if len(names) < len(frame.columns):
         left_out.append(f"{len(names)} of {len(frame.columns)} columns (--columns a,b)")
     return f"shown: {', '.join(left_out)}; -o out.csv writes all" if left_out else ""

@@ -83,14 +83,9 @@ def moment(value: Any) -> str:
     return f"{value:%Y-%m-%d %H:%M:%S}.{value.microsecond // 1000:03d}"
 
 
-def count(number: int) -> str:
-    """A whole number with its thousands set apart."""
-    return f"{number:,}".replace(",", " ")
-
-
 def counted(number: int, noun: str, plural: str = "") -> str:
     """1 connection, 2 connections."""
-    return f"{count(number)} {noun if number == 1 else plural or noun + 's'}"
+    return f"{number} {noun if number == 1 else plural or noun + 's'}"
 
 
 def endpoint(address: Any, port: Any) -> str:
