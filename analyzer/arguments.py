@@ -131,9 +131,15 @@ def _is_number(word: str) -> bool:
 def _check_options(command: str, options: argparse.Namespace) -> None:
     for name, (_, commands, _) in _OPTIONS.items():
         if getattr(options, name.replace("-", "_")) not in (None, False) and command not in commands:
-            what = "the summary" if command == "summary" else command
-            where = [each for each in commands if each != "summary"]
-            raise UsageError(f"--{name} does not go with {what}, but with: {', '.join(where)}")
+            raise UsageError(_misplaced(name, command, commands))
+
+
+def _misplaced(name: str, command: str, commands: tuple[str, ...]) -> str:
+    """That an option does not go with a command, and where it goes."""
+    if command == "summary":
+        return f"the summary takes no --{name}; a table does: wsclose connections FILE --{name} ..."
+    others = "every command that reads a capture" if "summary" in commands else ", ".join(commands)
+    return f"{command} takes no --{name}; it goes with: {others}"
 
 
 class _Parser(argparse.ArgumentParser):

@@ -332,6 +332,27 @@ class TestTable:
         assert f"of {len(frame.columns)} columns" in note
         assert "\x1b[31m" not in stream.getvalue()
 
+    def test_a_narrow_terminal_shows_the_cause_whole_with_whose_it_was_and_its_timer(self) -> None:
+        frame = cells.flat(table("connections", [UNANSWERED | {"client_code": 1000}]))
+        frame["cause"], frame["cause_by"], frame["cause_timer"] = "keepalive timeout", "middlebox", pd.Timedelta("20s")
+        stream = io.StringIO()
+        text_table.write_terminal(frame, stream, "connections", chosen=False, limited=False, width=80)
+        *head, row = stream.getvalue().splitlines()
+        assert row.split("  ")[-3:] == ["keepalive timeout", "middlebox", "20.0 s"]
+        assert " ".join(head).split() == "client_ cause_ connection outcome code cause cause_by timer".split()
+
+    def test_columns_without_a_value_leave_their_room_to_others_unless_chosen(self) -> None:
+        def shows(rows: list[dict[str, Any]], chosen: bool) -> bool:
+            stream = io.StringIO()
+            frame = cells.flat(table("connections", rows))[["outcome", "client_code"]]
+            text_table.write_terminal(frame, stream, "connections", chosen, limited=False, width=80)
+            return "client_" in stream.getvalue()
+
+        assert shows([CLEAN], chosen=False)
+        assert not shows([DROPPED], chosen=False)
+        assert shows([DROPPED], chosen=True)
+        assert shows([], chosen=False)
+
     def test_chosen_columns_are_all_shown_and_nothing_is_cut(self) -> None:
         frame = column("reason", ["x" * 100], fake_result.TEXT)
         stream = io.StringIO()
