@@ -444,6 +444,16 @@ class Tables(Observer):
             self._conclude(self._gathered, result)
         return result
 
+    def tails(self) -> dict[int, tuple[Tail, Tail]]:
+        """How TCP ended, client and server, by the number of the connection: of those where that tells more."""
+        found = {}
+        if self._gathered is not None:
+            for row, details in self._gathered.details.items():
+                client, server = details.client, details.server
+                if client is not None and server is not None and (client.tells_more or server.tells_more):
+                    found[self._gathered.numbers[row * WIDTH]] = client, server
+        return found
+
     def _places(self) -> Places:
         """Which connections are one WebSocket seen at several places."""
         if self._found is None:

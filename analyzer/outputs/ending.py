@@ -53,7 +53,7 @@ def breaches(violations: pd.DataFrame) -> list[str]:
     """The rules that were broken, a sentence each."""
     found = []
     for row in violations.head(MOST_BREACHES).itertuples():
-        where = "" if words.is_missing(row.packet) else f", packet {row.packet}"
+        where = "" if words.is_missing(row.packet) else f", {words.packet(row)}"
         what = f"{visible(str(row.found))} instead of {visible(str(row.expected))}"
         found.append(f"{row.rule} ({row.severity}), by the {row.sender}{where}: {what}.")
     if len(violations) > MOST_BREACHES:
@@ -142,7 +142,7 @@ def _frame(row: pd.Series[Any], closes: pd.DataFrame, side: str) -> str:
     code = row[f"{side}_code"]
     name = "an empty Close" if words.is_missing(code) else f"Close {words.code(code)}"
     own = closes[closes["sender"] == side]
-    packet = "" if own.empty else f" (packet {own['packet'].iloc[0]})"
+    packet = "" if own.empty else f" ({words.packet(own.iloc[0])})"
     return f"{name}{quoted}{packet}"
 
 

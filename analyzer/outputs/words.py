@@ -95,6 +95,12 @@ def endpoint(address: Any, port: Any) -> str:
     return host if is_missing(port) else f"{host}:{port}"
 
 
+def packet(row: Any) -> str:
+    """Where a person finds the packet of a row of a table: packet 17, or file#17 where there are several files."""
+    file = getattr(row, "file", None)
+    return f"packet {row.packet}" if is_missing(file) else f"{visible(str(file))}#{row.packet}"
+
+
 def code(number: Any) -> str:
     """A close code with its name: 1001 Going Away; with its range if it has none: 4001 (private). Missing: no code."""
     if is_missing(number):
