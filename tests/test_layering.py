@@ -40,7 +40,7 @@ MAY_IMPORT = {
     "schema": WORDS | {"diagnosis", "rules"},  # for their vocabularies
     "tables": GROUND | JUDGES | {"schema", "outcome", "diagnosis"},  # a row is what these conclude of a connection
     "result": GROUND | TABLES | {"pipeline", "sources"},
-    "connection": {"outputs"},
+    "connection": GROUND | {"outputs"},
     "outputs": WORDS | {"schema", "diagnosis"},  # likewise
     "extract": GROUND,
     "where": {"problems"},
@@ -48,7 +48,7 @@ MAY_IMPORT = {
     "arguments": {"analyzer", "schema", "where"},
     "cli": COMMAND | {"problems", "interrupts", "pipeline"},
     "analyzer": TABLES | {"closecodes", "problems"},
-} | dict.fromkeys(BESIDE | {"capture", "packets", "tls", "flow_table", "assembler", "chains", "periods", "utf8"}, GROUND)
+} | dict.fromkeys(BESIDE | {"capture", "packets", "tls", "chains", "periods", "utf8"}, GROUND)
 """What of this package a part may import, beside itself; nothing if it does not stand here."""
 MAKES_TABLES = {"schema", "tables", "result", "connection", "outputs", "selection", "where"}
 ONLY_WHERE_USED = {"scapy", "matplotlib", "dask", "jinja2", "dpkt", "rich", "fsspec", "pyarrow", "IPython"}
