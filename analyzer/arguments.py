@@ -119,6 +119,8 @@ def _check_words(command: str, inputs: list[str]) -> None:
     if command == "summary" and files[0].isalpha() and not os.path.exists(files[0]):
         if close := difflib.get_close_matches(files[0], COMMANDS, 1, 0.7):
             raise UsageError(f"{files[0]} is no file; did you mean the command {close[0]}?")
+        if len(files) > 1:
+            raise UsageError(f"{files[0]} is neither a file nor a command; --help lists the commands")
     numbers = [word for word in files[command == "summary" :] if _is_number(word) and not os.path.exists(word)]
     if numbers and command != "codes":
         raise UsageError(f"{numbers[0]} is no file; one connection is shown by: wsclose show FILE {numbers[0]}")

@@ -434,8 +434,8 @@ class TestSummary:
         assert "packets are cut short: 7 bytes are missing" in text
         assert "1 connection began before the capture" in text
         assert "of 1 connection only the server's frames were captured" in text
-        assert "2 other TLS connections without a WebSocket that could be told" in text
-        assert "1 connection inside TLS could not be opened" in text
+        assert "2 other TLS connections show no sign of a WebSocket" in text
+        assert "1 connection inside TLS could not be decrypted" in text
         assert "What the capture lacks" not in text_of(summary.lines(FakeResult(table("connections", [CLEAN])), ["a"]))
 
     def test_more_than_a_few_of_a_kind_are_counted_with_the_command_that_lists_them(self) -> None:
@@ -470,7 +470,11 @@ class TestSummary:
             ({"flow_kinds": {"tls": 3}}, "3 TCP connections: TLS"),
             ({"flow_kinds": {"http": 1, "ssh": 2}}, "2 TCP connections: SSH"),
             ({"flow_kinds": {}}, "120 packets, none with TCP payload"),
-            ({"ledger": table("ledger", [])}, "It holds no packets"),
+            ({"ledger": table("ledger", [])}, "It holds no packets.\n"),
+            (
+                {"ledger": table("ledger", [{"unit": "packet", "kind": "outside time range", "count": 9}])},
+                "None of its 9 packets is of the time asked for.",
+            ),
             (
                 {"ledger": table("ledger", [{"unit": "byte", "kind": "cut by snaplen", "count": 9}]), "flow_kinds": {}},
                 "cut short: 9 bytes are missing",
@@ -480,7 +484,7 @@ class TestSummary:
     def test_no_websocket_comes_with_the_likely_reason(self, changes: dict[str, Any], reason: str) -> None:
         text = text_of(summary.lines(fake_result.nothing_found(**changes), ["a.pcap"]))
         assert text.startswith("No WebSocket in a.pcap.")
-        assert reason in text
+        assert reason in text + "\n"
 
 
 class TestEnding:
@@ -493,7 +497,7 @@ class TestEnding:
         text = self.told(CLEAN)
         assert 'The client closed first: Close 1000 Normal Closure "bye" (packet 17).' in text
         assert "The server answered after 1.00 ms: Close 1000 Normal Closure" in text
-        assert "The server ended the TCP connection in order (FIN) first." in text
+        assert "The server was the first to end the TCP connection (FIN)." in text
         assert "The server's application was told 1000 Normal Closure: the code of the client's Close." in text
         assert text.endswith("Outcome: clean (both sides sent Close, the transport ended).")
 
@@ -507,7 +511,7 @@ class TestEnding:
     def test_a_dropped_connection_has_no_close(self) -> None:
         text = self.told(DROPPED, 1)
         assert "Neither side sent a Close frame." in text
-        assert "The server aborted the TCP connection (RST) first." in text
+        assert "The server reset the TCP connection (RST)." in text
 
     def test_a_close_that_never_arrived_is_told_from_one_never_sent(self) -> None:
         row = UNANSWERED | {"client_saw": 1006}

@@ -15,9 +15,9 @@ _PEER = {"client": "server", "server": "client"}
 MOST_CLOSES = 6
 MOST_BREACHES = 8
 _TRANSPORT = {
-    "fin": "ended the TCP connection in order (FIN)",
-    "rst": "aborted the TCP connection (RST)",
-    "stream-end": "ended the HTTP/2 stream (END_STREAM)",
+    "fin": "was the first to end the TCP connection (FIN)",
+    "rst": "reset the TCP connection (RST)",
+    "stream-end": "was the first to end the HTTP/2 stream (END_STREAM)",
     "stream-reset": "reset the HTTP/2 stream (RST_STREAM)",
     "goaway": "gave up the HTTP/2 connection (GOAWAY)",
 }
@@ -153,7 +153,7 @@ def _transport(row: pd.Series[Any]) -> Iterator[str]:
         return
     who = row["transport_end_by"]
     subject = "One side" if words.is_missing(who) else f"The {who}"
-    yield f"{subject} {_TRANSPORT.get(str(how), f'ended the transport ({how})')} first."
+    yield f"{subject} {_TRANSPORT.get(str(how), f'ended the transport ({how})')}."
 
 
 def _is_told(row: pd.Series[Any], side: str) -> bool:

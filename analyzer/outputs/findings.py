@@ -36,9 +36,9 @@ SINCE = {
 _SAYS = {
     "idle timer": "an idle timer",
     "lifetime timer": "a lifetime timer",
-    "idle expiry": "a device on the way forgets idle connections",
-    "heartbeat missed": "the application's heartbeat stayed away",
-    "close lost": "a Close was sent and never came",
+    "idle expiry": "a device on the way forgot them while they were idle",
+    "heartbeat missed": "a heartbeat of the application was missing",
+    "close lost": "a Close was sent but did not arrive",
 }
 
 
@@ -55,7 +55,7 @@ def lines(connections: pd.DataFrame) -> Iterator[Line]:
     ranking = sorted(_kinds(unusual), key=lambda rows: (rows["cause"].iloc[0] not in FIRST, -len(rows)))
     for rows in ranking[:MOST]:
         yield [("  " + _sentence(rows, connections), "")]
-        yield [(f"      {_when(rows)}, as #{rows.index[0]}: {visible(str(rows['evidence'].iloc[0]))}", "dim")]
+        yield [(f"      {_when(rows)}, for example #{rows.index[0]}: {visible(str(rows['evidence'].iloc[0]))}", "dim")]
     if len(ranking) > MOST:
         others = ", ".join(f"{rows['cause'].iloc[0]} {len(rows)}" for rows in ranking[MOST:][:NAMED])
         more = len(ranking) - MOST - NAMED

@@ -69,8 +69,8 @@ def _storms(pairs: pd.DataFrame) -> Iterator[str]:
     for most, server, ends_there, end, storm in sorted(found, key=lambda each: -each[0])[:MOST]:
         after, within = (words.elapsed(pd.Timedelta(time)) for time in (storm[0] - end, storm[-1] - storm[0]))
         yield (
-            f"a reconnect storm: {most} of {ends_there} that were ended at one moment by "
-            f"{words.endpoint(*server)} came back within {within}, {after} after it"
+            f"a reconnect storm: {words.endpoint(*server)} ended {ends_there} connections at one moment; {most} of "
+            f"their clients came back {after} later, within {within} of each other"
         )
 
 
