@@ -60,4 +60,4 @@ if mode != "pure":
     for each in extensions:
         each.optional = mode == "try"  # cythonize() does not carry this over
 
-setup(ext_modules=extensions)
+setup(ext_modules=extensions, options={"build_ext": {"parallel": os.cpu_count()}})

@@ -119,6 +119,8 @@ def _check_words(command: str, inputs: list[str]) -> None:
     if command == "summary" and files[0].isalpha() and not os.path.exists(files[0]):
         if close := difflib.get_close_matches(files[0], COMMANDS, 1, 0.7):
             raise UsageError(f"{files[0]} is no file; did you mean the command {close[0]}?")
+        if len(files) > 1:
+            raise UsageError(f"{files[0]} is neither a file nor a command; --help lists the commands")
     numbers = [word for word in files[command == "summary" :] if _is_number(word) and not os.path.exists(word)]
     if numbers and command != "codes":
         raise UsageError(f"{numbers[0]} is no file; one connection is shown by: wsclose show FILE {numbers[0]}")
@@ -131,9 +133,15 @@ def _is_number(word: str) -> bool:
 def _check_options(command: str, options: argparse.Namespace) -> None:
     for name, (_, commands, _) in _OPTIONS.items():
         if getattr(options, name.replace("-", "_")) not in (None, False) and command not in commands:
-            what = "the summary" if command == "summary" else command
-            where = [each for each in commands if each != "summary"]
-            raise UsageError(f"--{name} does not go with {what}, but with: {', '.join(where)}")
+            raise UsageError(_misplaced(name, command, commands))
+
+
+def _misplaced(name: str, command: str, commands: tuple[str, ...]) -> str:
+    """That an option does not go with a command, and where it goes."""
+    if command == "summary":
+        return f"the summary takes no --{name}; a table does: wsclose connections FILE --{name} ..."
+    others = "every command that reads a capture" if "summary" in commands else ", ".join(commands)
+    return f"{command} takes no --{name}; it goes with: {others}"
 
 
 class _Parser(argparse.ArgumentParser):

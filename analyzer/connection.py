@@ -10,9 +10,14 @@ import pandas as pd
 
 from analyzer.outputs import words
 from analyzer.outputs.escaping import visible
+from analyzer.records import NO_TIME
 
 if TYPE_CHECKING:
     from analyzer.result import Result
+
+_SIDES = ("client", "server")
+Event = tuple[object, ...]
+"""A row of a timeline."""
 
 
 class ConnectionView:
@@ -74,7 +79,11 @@ class ConnectionView:
     def timeline(self) -> pd.DataFrame:
         """What happened, in order: columns time, offset (since start), packet, file, sender, event, text."""
         row = self.row
-        events = [*self._handshake(row), *self._frame_events(), *self._ending(row)]
+        events = [*self._handshake(row), *self._frame_events()]
+        for event in self._tcp_events(row):
+            later = (at for at in range(len(events), 0, -1) if not events[at - 1][0] > event[0])  # type: ignore[operator]
+            events.insert(next(later, 0), event)
+        events += self._ending(row)
         columns = ["time", "packet", "file", "sender", "event", "text"]
         table = pd.DataFrame(events, columns=columns).astype(
             {"time": "datetime64[ns, UTC]", "packet": "Int64", "file": "string", "sender": "string"}
@@ -82,18 +91,18 @@ class ConnectionView:
         table.insert(1, "offset", table["time"] - row["start"])
         return table
 
-    def _handshake(self, row: Any) -> list[tuple[object, ...]]:
+    def _handshake(self, row: Any) -> list[Event]:
         file = row.get("first_file", pd.NA)
-        events: list[tuple[object, ...]] = [(row["start"], row["first_packet"], file, pd.NA, "first packet", "")]
+        events: list[Event] = [(row["start"], row["first_packet"], file, pd.NA, "first packet", "")]
         if not pd.isna(row["opened"]):
             events.append((row["opened"], pd.NA, pd.NA, "server", "opened", _answered(row)))
         elif not pd.isna(row["http_status"]):
             events.append((pd.NaT, pd.NA, pd.NA, "server", "refused", _answered(row)))
         return events
 
-    def _frame_events(self) -> list[tuple[object, ...]]:
+    def _frame_events(self) -> list[Event]:
         closes: Iterator[Any] = self.closes.itertuples()
-        events: list[tuple[object, ...]] = []
+        events: list[Event] = []
         frame: Any
         for frame in self.frames.itertuples():
             text = words.counted(int(frame.length), "byte")
@@ -104,12 +113,36 @@ class ConnectionView:
             events.append((frame.time, frame.packet, file, frame.sender, str(frame.type), text.strip()))
         return events
 
-    def _ending(self, row: Any) -> list[tuple[object, ...]]:
+    def _tcp_events(self, row: Any) -> Iterator[Event]:
+        """What TCP shows of an end without both Closes: a closed window, repeats and probes that nothing answered."""
         file = row.get("last_file", pd.NA)
-        if pd.isna(row["transport_end"]):
+        for sender, tail in zip(_SIDES, self._result.tails.get(self.number, ()), strict=False):
+            if tail.shut_packet and tail.shut_since != NO_TIME:
+                yield _time(tail.shut_since), tail.shut_packet, file, sender, "zero window", "it takes no more bytes"
+            for what, number, first, last, packet in (
+                ("retransmission", tail.again_count, tail.again_first, tail.again_time, tail.again_packet),
+                ("probe", tail.probes, tail.probe_first, tail.probe_time, tail.probe_packet),
+            ):
+                if number > 1:
+                    yield _time(first), pd.NA, file, sender, what, f"the first of {number} that nothing answered"
+                if number:
+                    text = f"the last of {number}" if number > 1 else "nothing answered it"
+                    yield _time(last), packet, file, sender, what, text
+
+    def _ending(self, row: Any) -> Iterator[Event]:
+        """How the transport ended, if it did, and the last packet."""
+        file, last = row.get("last_file", pd.NA), row["last_packet"]
+        how, side = row["transport_end"], row["transport_end_by"]
+        if pd.isna(how):
             text = "the connection is still open" if row["outcome"] in ("open", "closing") else ""
-            return [(row["end"], row["last_packet"], file, pd.NA, "last packet", text)]
-        return [(row["end"], row["last_packet"], file, row["transport_end_by"], str(row["transport_end"]), "")]
+            yield row["end"], last, file, pd.NA, "last packet", text
+            return
+        resets = [tail.reset_packet for tail in self._result.tails.get(self.number, ())]
+        packet = dict(zip(_SIDES, resets, strict=False)).get(side) if how == "rst" else None
+        text = "its FIN was the first; TCP is over" if how == "fin" else ""
+        yield row["end"], packet or pd.NA, file, side, str(how), text
+        if packet != last:
+            yield pd.NaT, last, file, pd.NA, "last packet", ""
 
     def __str__(self) -> str:
         """Its story, as `wsclose show` tells it."""
@@ -129,6 +162,10 @@ class ConnectionView:
         why = "".join(f"<p>{escape(sentence)}</p>" for sentence in ending.cause(self.row))
         shown = (self.row.to_frame(), self.timeline())
         return why + "".join(frame.map(_shown).to_html() for frame in shown)
+
+
+def _time(nanoseconds: int) -> pd.Timestamp:
+    return pd.Timestamp(nanoseconds, tz="UTC")  # NO_TIME gives NaT
 
 
 def _answered(row: Any) -> str:

@@ -15,6 +15,7 @@ if TYPE_CHECKING:
     import pandas as pd
 
     from analyzer.connection import ConnectionView
+    from analyzer.diagnosis.facts import Tail
     from analyzer.tables import Rows, Stored
 
 DEFAULT_TABLES = ("connections", "closes", "violations", "reconnects", "ledger")
@@ -109,7 +110,8 @@ class Result:
     """Tables of one analysis. A table not asked for is built on first access by reading the inputs again.
 
     errors: inputs that could not be read; problems: damage met in those that could; flow_kinds: TCP flows with payload
-    by what their first bytes look like (tls, http, ...).
+    by what their first bytes look like (tls, http, ...); tails: how TCP ended, client and server, by connection, where
+    that tells more than the tables.
     """
 
     def __init__(self, inputs: Sequence[Input], options: Options) -> None:
@@ -117,6 +119,7 @@ class Result:
         self._tables: dict[str, pd.DataFrame] = {}
         self._rows: dict[str, Rows] = {}  # of tables that nobody has looked at yet
         self._account = Account()
+        self.tails: dict[int, tuple[Tail, Tail]] = {}
 
     @property
     def files(self) -> list[str]:
@@ -250,3 +253,4 @@ class Result:
         pipeline = Pipeline(self._inputs, observer, tables, self._options, payloads=False)
         self._account = pipeline.run()
         self._rows |= observer.kept(self._account.ledger)
+        self.tails |= observer.tails()

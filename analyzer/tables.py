@@ -12,7 +12,7 @@ from operator import attrgetter
 from struct import Struct
 from typing import TYPE_CHECKING, Any, NamedTuple
 
-from analyzer.diagnosis.facts import FIELDS, WORDS
+from analyzer.diagnosis.facts import FIELDS, WORDS, Tail
 from analyzer.diagnosis.gathering import Gathered, Numbering
 from analyzer.outcome import conclude
 from analyzer.reconnects import ABNORMAL, Attempt, Reconnect, pairs
@@ -443,6 +443,16 @@ class Tables(Observer):
         if self._gathered is not None and self._asked & CONCLUDED.keys():
             self._conclude(self._gathered, result)
         return result
+
+    def tails(self) -> dict[int, tuple[Tail, Tail]]:
+        """How TCP ended, client and server, by the number of the connection: of those where that tells more."""
+        found = {}
+        if self._gathered is not None:
+            for row, details in self._gathered.details.items():
+                client, server = details.client, details.server
+                if client is not None and server is not None and (client.tells_more or server.tells_more):
+                    found[self._gathered.numbers[row * len(FIELDS)]] = client, server
+        return found
 
     def _places(self) -> Places:
         """Which connections are one WebSocket seen at several places."""

@@ -85,11 +85,16 @@ def duration_of(text: str) -> int:
     return -total if match[1] == "-" else total
 
 
+MOST_NAMED = 30
+
+
 def near(name: str, names: Iterable[str]) -> str:
-    """A few words with the names that resemble `name`, else with all of them."""
+    """A few words with the names that resemble `name`, else with all of them, or where many stand."""
     names = list(names)
     close = difflib.get_close_matches(name, names, 4, 0.55) or [known for known in names if name and name in known][:4]
-    return f"did you mean {' or '.join(close)}?" if close else f"there are {', '.join(names)}"
+    if close:
+        return f"did you mean {' or '.join(close)}?"
+    return f"there are {', '.join(names)}" if len(names) <= MOST_NAMED else "--help after the command lists them"
 
 
 @dataclass(frozen=True)

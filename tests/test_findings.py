@@ -28,7 +28,7 @@ def texts(lines: list[Line]) -> list[str]:
 def test_one_thing_at_several_servers_is_one_line(samples_told: dict[str, list[str]]) -> None:
     told = samples_told["message-too-big"]
     assert told[2] == "  18 of 18 connections to 9 servers: message too big (by the server)"
-    assert told[3].startswith("      from 01:43:06 to 01:44:06, as #0: the server sent Close 1009")
+    assert told[3].startswith("      from 01:43:06 to 01:44:06, for example #0: the server sent Close 1009")
     assert len(told) == 4
 
 

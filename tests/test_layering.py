@@ -11,27 +11,45 @@ from pathlib import Path
 
 import pytest
 
-GROUND = {"analyzer", "records", "heard", "limits", "problems", "room"}
+GROUND = {"records", "heard", "limits", "problems", "room"}
+WORDS = {"catalogs", "closecodes"}
 STAGES = {"capture", "packets", "streams", "tls", "upgrade", "frames", "messages", "outcome", "diagnosis"}
-HELPERS_OF = {
-    "streams": {"flow_table", "reassembly"},
-    "reassembly": {"assembler"},
-    "frames": {"chains"},
-    "messages": {"utf8"},
-    "outcome": {"periods"},
-    "upgrade": {"chains"},
-}
-HELPERS = set().union(*HELPERS_OF.values())  # algorithms of stages, in files of their own
-DATA = {"catalogs", "closecodes"}  # what the diagnosis looks up
-RARE_PATHS = {"fragments", "encapsulations"}  # put beside the packet stage by the pipeline
-ORDERS_THE_STAGES = {"pipeline"}
-KNOWS_ONE_STAGE = {
-    "sources": {"capture"},  # opens what the capture stage reads, by its magic numbers
-    "rules": {"upgrade"},  # names of the header fields of a whole head
-    "tables": {"outcome", "diagnosis"},  # a row is what these stages conclude of a finished connection
-    "schema": {"diagnosis"},  # for its vocabulary
-    "outputs": {"diagnosis"},  # likewise
-}
+HELPERS = {"flow_table", "reassembly", "assembler", "chains", "periods", "utf8"}  # algorithms of stages
+BESIDE = {"fragments", "encapsulations", "ledger", "services"}  # put beside the stages by the pipeline
+JUDGES = {"rules", "reconnects"}
+READING = {"pipeline", "sources", "interrupts"}
+TABLES = {"schema", "tables", "result", "connection"}
+COMMAND = {"analyzer", "cli", "arguments", "selection", "where", "extract", "outputs"}
+LAYERS = (GROUND, WORDS, STAGES, HELPERS, BESIDE, JUDGES, READING, TABLES, COMMAND)
+"""Every part of the package, each in one layer: a new one is put where it belongs."""
+MAY_IMPORT = {
+    "heard": {"records"},
+    "closecodes": {"catalogs"},
+    "diagnosis": GROUND | WORDS,
+    "streams": GROUND | {"flow_table", "reassembly"},
+    "reassembly": GROUND | {"assembler"},
+    "frames": GROUND | {"chains"},
+    "messages": GROUND | {"utf8"},
+    "outcome": GROUND | {"periods"},
+    "upgrade": GROUND | {"chains"},
+    "rules": GROUND | WORDS | {"upgrade"},  # names of the header fields of a whole head
+    "reconnects": GROUND | WORDS,
+    "pipeline": GROUND | STAGES - {"outcome", "diagnosis"} | BESIDE | {"rules", "sources"},  # it knows the order
+    "sources": {"problems", "interrupts", "capture"},  # which reads what it opens: the magic numbers
+    "interrupts": set(),
+    "schema": WORDS | {"diagnosis", "rules"},  # for their vocabularies
+    "tables": GROUND | JUDGES | {"schema", "outcome", "diagnosis"},  # a row is what these conclude of a connection
+    "result": GROUND | TABLES | {"pipeline", "sources"},
+    "connection": GROUND | {"outputs"},
+    "outputs": WORDS | {"schema", "diagnosis"},  # likewise
+    "extract": GROUND,
+    "where": {"problems"},
+    "selection": {"problems", "schema", "outputs", "where"},
+    "arguments": {"analyzer", "schema", "where"},
+    "cli": COMMAND | {"problems", "interrupts", "pipeline"},
+    "analyzer": TABLES | {"closecodes", "problems"},
+} | dict.fromkeys(BESIDE | {"capture", "packets", "tls", "chains", "periods", "utf8"}, GROUND)
+"""What of this package a part may import, beside itself; nothing if it does not stand here."""
 MAKES_TABLES = {"schema", "tables", "result", "connection", "outputs", "selection", "where"}
 ONLY_WHERE_USED = {"scapy", "matplotlib", "dask", "jinja2", "dpkt", "rich", "fsspec", "pyarrow", "IPython"}
 ONLY_FOR_TABLES = {"pandas", "numpy"}
@@ -85,30 +103,31 @@ def modules(package: Path) -> dict[str, ast.Module]:
     return _modules(package)
 
 
-def test_a_stage_imports_only_the_shared_ground_and_its_own_folder(modules: dict[str, ast.Module]) -> None:
+def test_every_part_of_the_package_is_in_one_layer(modules: dict[str, ast.Module]) -> None:
+    parts = sorted({name.split(".")[0] for name in modules})
+    assert parts == sorted(part for layer in LAYERS for part in layer)
+
+
+def test_a_part_imports_only_what_its_layer_may(modules: dict[str, ast.Module]) -> None:
     for name, module in modules.items():
         part = name.split(".")[0]
-        if part in STAGES | RARE_PATHS | HELPERS:
-            helpers = HELPERS_OF.get(part, set()) | (DATA if part == "diagnosis" else set())
-            assert _parts_used(module) <= GROUND | {part} | helpers, name
+        assert _parts_used(module) <= MAY_IMPORT.get(part, set()) | {part}, name
 
 
-def test_the_shared_ground_imports_nothing_above_it(modules: dict[str, ast.Module]) -> None:
-    for name in GROUND & modules.keys():
-        assert _parts_used(modules[name], top=True) <= GROUND, name
+def test_no_stage_may_import_another() -> None:
+    for stage in STAGES:
+        assert not MAY_IMPORT[stage] & (STAGES - {stage})
 
 
-def test_only_the_pipeline_knows_the_order_of_the_stages(modules: dict[str, ast.Module]) -> None:
-    for name, module in modules.items():
-        part = name.split(".")[0]
-        if part not in STAGES | ORDERS_THE_STAGES:
-            used = _parts_used(module) & (STAGES | RARE_PATHS)
-            assert used <= KNOWS_ONE_STAGE.get(part, set()), name
+def test_the_contributors_table_has_the_same_layers(root: Path) -> None:
+    rows = re.findall(r"^\| (`.*?) \|", (root / "CONTRIBUTING.md").read_text("utf-8"), re.MULTILINE)
+    told = [set(re.findall("`([a-z0-9_]+)`", row)) for row in rows]
+    assert told == list(LAYERS)
 
 
 def test_a_stage_opens_no_files_reads_no_clock_and_prints_nothing(modules: dict[str, ast.Module]) -> None:
     for name, module in modules.items():
-        if name.split(".")[0] in STAGES | RARE_PATHS | HELPERS:
+        if name.split(".")[0] in STAGES | HELPERS | BESIDE | JUDGES:
             called = {node.func.id for node in ast.walk(module) if isinstance(node, ast.Call) and _named(node.func)}
             assert not called & SILENT, name
             assert not _libraries(module, top=False) & CLOCKS, name

@@ -332,6 +332,27 @@ class TestTable:
         assert f"of {len(frame.columns)} columns" in note
         assert "\x1b[31m" not in stream.getvalue()
 
+    def test_a_narrow_terminal_shows_the_cause_whole_with_whose_it_was_and_its_timer(self) -> None:
+        frame = cells.flat(table("connections", [UNANSWERED | {"client_code": 1000}]))
+        frame["cause"], frame["cause_by"], frame["cause_timer"] = "keepalive timeout", "middlebox", pd.Timedelta("20s")
+        stream = io.StringIO()
+        text_table.write_terminal(frame, stream, "connections", chosen=False, limited=False, width=80)
+        *head, row = stream.getvalue().splitlines()
+        assert row.split("  ")[-3:] == ["keepalive timeout", "middlebox", "20.0 s"]
+        assert " ".join(head).split() == "client_ cause_ connection outcome code cause cause_by timer".split()
+
+    def test_columns_without_a_value_leave_their_room_to_others_unless_chosen(self) -> None:
+        def shows(rows: list[dict[str, Any]], chosen: bool) -> bool:
+            stream = io.StringIO()
+            frame = cells.flat(table("connections", rows))[["outcome", "client_code"]]
+            text_table.write_terminal(frame, stream, "connections", chosen, limited=False, width=80)
+            return "client_" in stream.getvalue()
+
+        assert shows([CLEAN], chosen=False)
+        assert not shows([DROPPED], chosen=False)
+        assert shows([DROPPED], chosen=True)
+        assert shows([], chosen=False)
+
     def test_chosen_columns_are_all_shown_and_nothing_is_cut(self) -> None:
         frame = column("reason", ["x" * 100], fake_result.TEXT)
         stream = io.StringIO()
@@ -342,7 +363,7 @@ class TestTable:
         frame = column("n", list(range(text_table.TERMINAL_ROWS + 5)), "Int64")
         stream = io.StringIO()
         note = text_table.write_terminal(frame, stream, "connections", chosen=False, limited=False, width=80)
-        assert note.startswith("shown: 1 000 of 1 005 rows")
+        assert note.startswith("shown: 1000 of 1005 rows")
         assert len(stream.getvalue().splitlines()) == text_table.TERMINAL_ROWS + 1
 
     def test_markup_in_a_capture_is_only_text(self) -> None:
@@ -396,7 +417,7 @@ class TestSummary:
         assert "#1  10.0.0.1:40001 -> 10.0.0.9:80  /\\x1b[31mfeed" in text
         assert "RST by server, packets 21 to 60" in text
         assert "HTTP status 403" in text
-        assert "1 200 bytes were sent but never captured, in 1 connection" in text
+        assert "1200 bytes were sent but never captured, in 1 connection" in text
         assert "wsclose show a.pcap 2" in text
 
     def test_what_the_capture_lacks_is_told(self) -> None:
@@ -413,8 +434,8 @@ class TestSummary:
         assert "packets are cut short: 7 bytes are missing" in text
         assert "1 connection began before the capture" in text
         assert "of 1 connection only the server's frames were captured" in text
-        assert "2 other TLS connections without a WebSocket that could be told" in text
-        assert "1 connection inside TLS could not be opened" in text
+        assert "2 other TLS connections show no sign of a WebSocket" in text
+        assert "1 connection inside TLS could not be decrypted" in text
         assert "What the capture lacks" not in text_of(summary.lines(FakeResult(table("connections", [CLEAN])), ["a"]))
 
     def test_more_than_a_few_of_a_kind_are_counted_with_the_command_that_lists_them(self) -> None:
@@ -449,7 +470,11 @@ class TestSummary:
             ({"flow_kinds": {"tls": 3}}, "3 TCP connections: TLS"),
             ({"flow_kinds": {"http": 1, "ssh": 2}}, "2 TCP connections: SSH"),
             ({"flow_kinds": {}}, "120 packets, none with TCP payload"),
-            ({"ledger": table("ledger", [])}, "It holds no packets"),
+            ({"ledger": table("ledger", [])}, "It holds no packets.\n"),
+            (
+                {"ledger": table("ledger", [{"unit": "packet", "kind": "outside time range", "count": 9}])},
+                "None of its 9 packets is of the time asked for.",
+            ),
             (
                 {"ledger": table("ledger", [{"unit": "byte", "kind": "cut by snaplen", "count": 9}]), "flow_kinds": {}},
                 "cut short: 9 bytes are missing",
@@ -459,7 +484,7 @@ class TestSummary:
     def test_no_websocket_comes_with_the_likely_reason(self, changes: dict[str, Any], reason: str) -> None:
         text = text_of(summary.lines(fake_result.nothing_found(**changes), ["a.pcap"]))
         assert text.startswith("No WebSocket in a.pcap.")
-        assert reason in text
+        assert reason in text + "\n"
 
 
 class TestEnding:
@@ -472,7 +497,7 @@ class TestEnding:
         text = self.told(CLEAN)
         assert 'The client closed first: Close 1000 Normal Closure "bye" (packet 17).' in text
         assert "The server answered after 1.00 ms: Close 1000 Normal Closure" in text
-        assert "The server ended the TCP connection in order (FIN) first." in text
+        assert "The server was the first to end the TCP connection (FIN)." in text
         assert "The server's application was told 1000 Normal Closure: the code of the client's Close." in text
         assert text.endswith("Outcome: clean (both sides sent Close, the transport ended).")
 
@@ -486,7 +511,7 @@ class TestEnding:
     def test_a_dropped_connection_has_no_close(self) -> None:
         text = self.told(DROPPED, 1)
         assert "Neither side sent a Close frame." in text
-        assert "The server aborted the TCP connection (RST) first." in text
+        assert "The server reset the TCP connection (RST)." in text
 
     def test_a_close_that_never_arrived_is_told_from_one_never_sent(self) -> None:
         row = UNANSWERED | {"client_saw": 1006}

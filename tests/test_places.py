@@ -340,7 +340,7 @@ class TestWhatIsShown:
         lines = ["".join(text for text, _ in line) for line in summary.lines(result, ["legs.pcap"])]
         assert lines[1].startswith("1 WebSocket: some")
         first = lines.index("What to know") + 1
-        assert "1 of 1 connection to 10.0.0.2:80: a Close was sent and never came (by the proxy)" in lines[first]
+        assert "1 of 1 connection to 10.0.0.2:80: a Close was sent but did not arrive (by the proxy)" in lines[first]
         assert '4998 "bye"' in lines[first + 1]
 
     def test_a_connection_shows_where_else_it_was_seen(self, result: analyzer.Result) -> None:

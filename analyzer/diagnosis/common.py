@@ -33,7 +33,7 @@ def timer(case: Case) -> Finding | None:
     device = device_of(found.seconds, lifetime) if case.code in PLAIN else None
     total = case.scene.opened.get(case.facts.service, found.count)
     evidence = (
-        f"ended {seconds(reading)} after {SINCE[found.clock]} ({case.close_text}); {found.count} of {total} "
+        f"ended {seconds(reading)} after {SINCE[found.clock]}: {case.close_text}; {found.count} of {total} "
         f"connections of {case.service} ended so, at {seconds(found.nanoseconds)} within {seconds(found.spread)}"
     )
     if found.rival >= 0:

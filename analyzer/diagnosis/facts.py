@@ -139,6 +139,11 @@ class Tail:
     probe_packet: int
     acknowledged: bool
 
+    @property
+    def tells_more(self) -> bool:
+        """It has packets without payload, or repeated ones, that belong to the story of the connection's end."""
+        return bool(self.again_count or self.probes or self.shut_packet or self.reset_packet)
+
 
 class Secured(NamedTuple):
     """TLS of a connection whose frames nobody saw. failed: its handshake did; alert: "client: unknown_ca", the first

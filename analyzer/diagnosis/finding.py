@@ -146,13 +146,13 @@ class Case:
     @property
     def _end_text(self) -> str:
         facts = self.facts
-        last = f"({self.packet(facts.last_packet)} is the last)"
+        last = f"{self.packet(facts.last_packet)} is the last"
         if not facts.end_by:
-            return f"no end in the capture {last}"
+            return f"no end in the capture, {last}"
         how = ENDS[facts.end_how]
         if facts.http_stream != MISSING:
             return f"{how} by the {SIDE_NAMES[facts.end_by]} on stream {facts.http_stream}, no Close"
-        return f"{how} by the {SIDE_NAMES[facts.end_by]}, no Close {last}"
+        return f"{how} by the {SIDE_NAMES[facts.end_by]}, no Close, {last}"
 
     def leg(self, side: int) -> Case | None:
         """The next leg at a proxy, on the side of the client or of the server."""

@@ -15,9 +15,9 @@ _PEER = {"client": "server", "server": "client"}
 MOST_CLOSES = 6
 MOST_BREACHES = 8
 _TRANSPORT = {
-    "fin": "ended the TCP connection in order (FIN)",
-    "rst": "aborted the TCP connection (RST)",
-    "stream-end": "ended the HTTP/2 stream (END_STREAM)",
+    "fin": "was the first to end the TCP connection (FIN)",
+    "rst": "reset the TCP connection (RST)",
+    "stream-end": "was the first to end the HTTP/2 stream (END_STREAM)",
     "stream-reset": "reset the HTTP/2 stream (RST_STREAM)",
     "goaway": "gave up the HTTP/2 connection (GOAWAY)",
 }
@@ -53,11 +53,11 @@ def breaches(violations: pd.DataFrame) -> list[str]:
     """The rules that were broken, a sentence each."""
     found = []
     for row in violations.head(MOST_BREACHES).itertuples():
-        where = "" if words.is_missing(row.packet) else f", packet {row.packet}"
+        where = "" if words.is_missing(row.packet) else f", {words.packet(row)}"
         what = f"{visible(str(row.found))} instead of {visible(str(row.expected))}"
         found.append(f"{row.rule} ({row.severity}), by the {row.sender}{where}: {what}.")
     if len(violations) > MOST_BREACHES:
-        found.append(f"And {words.count(len(violations) - MOST_BREACHES)} more: wsclose violations FILE.")
+        found.append(f"And {len(violations) - MOST_BREACHES} more: wsclose violations FILE.")
     return found
 
 
@@ -142,7 +142,7 @@ def _frame(row: pd.Series[Any], closes: pd.DataFrame, side: str) -> str:
     code = row[f"{side}_code"]
     name = "an empty Close" if words.is_missing(code) else f"Close {words.code(code)}"
     own = closes[closes["sender"] == side]
-    packet = "" if own.empty else f" (packet {own['packet'].iloc[0]})"
+    packet = "" if own.empty else f" ({words.packet(own.iloc[0])})"
     return f"{name}{quoted}{packet}"
 
 
@@ -153,7 +153,7 @@ def _transport(row: pd.Series[Any]) -> Iterator[str]:
         return
     who = row["transport_end_by"]
     subject = "One side" if words.is_missing(who) else f"The {who}"
-    yield f"{subject} {_TRANSPORT.get(str(how), f'ended the transport ({how})')} first."
+    yield f"{subject} {_TRANSPORT.get(str(how), f'ended the transport ({how})')}."
 
 
 def _is_told(row: pd.Series[Any], side: str) -> bool:

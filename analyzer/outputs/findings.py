@@ -36,9 +36,9 @@ SINCE = {
 _SAYS = {
     "idle timer": "an idle timer",
     "lifetime timer": "a lifetime timer",
-    "idle expiry": "a device on the way forgets idle connections",
-    "heartbeat missed": "the application's heartbeat stayed away",
-    "close lost": "a Close was sent and never came",
+    "idle expiry": "a device on the way forgot them while they were idle",
+    "heartbeat missed": "a heartbeat of the application was missing",
+    "close lost": "a Close was sent but did not arrive",
 }
 
 
@@ -55,9 +55,9 @@ def lines(connections: pd.DataFrame) -> Iterator[Line]:
     ranking = sorted(_kinds(unusual), key=lambda rows: (rows["cause"].iloc[0] not in FIRST, -len(rows)))
     for rows in ranking[:MOST]:
         yield [("  " + _sentence(rows, connections), "")]
-        yield [(f"      {_when(rows)}, as #{rows.index[0]}: {visible(str(rows['evidence'].iloc[0]))}", "dim")]
+        yield [(f"      {_when(rows)}, for example #{rows.index[0]}: {visible(str(rows['evidence'].iloc[0]))}", "dim")]
     if len(ranking) > MOST:
-        others = ", ".join(f"{rows['cause'].iloc[0]} {words.count(len(rows))}" for rows in ranking[MOST:][:NAMED])
+        others = ", ".join(f"{rows['cause'].iloc[0]} {len(rows)}" for rows in ranking[MOST:][:NAMED])
         more = len(ranking) - MOST - NAMED
         yield [(f"  fewer: {others}{f' and {more} more (column cause)' if more > 0 else ''}", "dim")]
 
@@ -97,7 +97,7 @@ def _sentence(rows: pd.DataFrame, connections: pd.DataFrame) -> str:
     """31 of 40 connections to 10.0.0.9:443 ended 60.0 s after the last frame of either side: an idle timer."""
     cause = str(rows["cause"].iloc[0])
     total, where = _servers(rows, connections)
-    begin = f"{words.count(len(rows))} of {words.counted(total, 'connection')} to {where}"
+    begin = f"{len(rows)} of {words.counted(total, 'connection')} to {where}"
     clock = rows["cause_clock"].mode()
     timer: Any = rows["cause_timer"].median()
     if cause == "not enough bytes":

@@ -69,8 +69,8 @@ def _storms(pairs: pd.DataFrame) -> Iterator[str]:
     for most, server, ends_there, end, storm in sorted(found, key=lambda each: -each[0])[:MOST]:
         after, within = (words.elapsed(pd.Timedelta(time)) for time in (storm[0] - end, storm[-1] - storm[0]))
         yield (
-            f"a reconnect storm: {words.count(most)} of {words.count(ends_there)} that were ended at one moment by "
-            f"{words.endpoint(*server)} came back within {within}, {after} after it"
+            f"a reconnect storm: {words.endpoint(*server)} ended {ends_there} connections at one moment; {most} of "
+            f"their clients came back {after} later, within {within} of each other"
         )
 
 
@@ -92,11 +92,11 @@ def _loops(pairs: pd.DataFrame) -> Iterator[str]:
         head = turns.iloc[0]
         yield (
             f"a tight loop: {visible(str(head['next_client_ip']))} came back to "
-            f"{words.endpoint(head['server_ip'], head['server_port'])} {words.count(len(turns))} times, at most "
+            f"{words.endpoint(head['server_ip'], head['server_port'])} {len(turns)} times, at most "
             f"{words.elapsed(turns['delay'].max())} after each end (connections {chain[0]} to {chain[-1]})"
         )
     if len(chains) > MOST:
-        yield f"and {words.count(len(chains) - MOST)} more tight loops"
+        yield f"and {len(chains) - MOST} more tight loops"
 
 
 def _advice(pairs: pd.DataFrame) -> Iterator[str]:
@@ -106,6 +106,6 @@ def _advice(pairs: pd.DataFrame) -> Iterator[str]:
         not_followed = int((~same["followed"].astype(bool)).sum())
         if not_followed:
             yield (
-                f"{words.count(not_followed)} of {words.counted(len(same), 'reconnect')} after {words.code(code)} did "
+                f"{not_followed} of {words.counted(len(same), 'reconnect')} after {words.code(code)} did "
                 f"not do what it asks: {ADVICE.get(str(advice), str(advice))}"
             )

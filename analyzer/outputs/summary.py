@@ -20,10 +20,10 @@ EXAMPLES = 3
 
 CODES = 12
 PROBLEMS = 8
-BAR = 10
+BAR = 6
 
 _PROTOCOLS = {
-    "tls": "TLS: what is inside can't be told without keys (--keylog); or capture behind the TLS terminator",
+    "tls": "TLS: it can't be read without keys (--keylog); or capture behind the proxy that ends TLS",
     "failed tls": "TLS, and its handshake failed: see the alerts in Wireshark (tls.alert_message)",
     "http": "HTTP without an upgrade to WebSocket",
     "http2 preface": "HTTP/2 in clear, with no WebSocket seen in it",
@@ -55,10 +55,13 @@ def lines(result: Any, inputs: Sequence[str], again: str = "") -> list[Line]:
 def absence(result: Any, inputs: Sequence[str]) -> list[Line]:
     """That there is no WebSocket, and the likely reason."""
     found: list[Line] = [[(f"No WebSocket in {words.files(inputs)}.", "bold")]]
-    packets = sum(count for (unit, _), count in result.counts.items() if unit == "packet")
+    kinds = {kind: count for (unit, kind), count in result.counts.items() if unit == "packet"}
+    outside = kinds.pop("outside time range", 0)
+    packets = sum(kinds.values())
     flows = {kind: number for kind, number in result.flow_kinds.items() if number}
     if not packets:
-        found.append([("  It holds no packets (in the time asked for).", "")])
+        none = f"None of its {words.counted(outside, 'packet')} is of the time asked for." if outside else ""
+        found.append([(f"  {none or 'It holds no packets.'}", "")])
     elif not flows:
         found.append([(f"  {words.counted(packets, 'packet')}, none with TCP payload.", "")])
     for kind, number in sorted(flows.items(), key=lambda item: -item[1]):
@@ -76,7 +79,7 @@ def _head(connections: pd.DataFrame, inputs: Sequence[str]) -> Iterator[Line]:
     again = int(connections["same_as"].notna().sum())
     if again:
         number = words.counted(len(connections) - again, "WebSocket")
-        yield [(f"{number}: some were seen at several places, a row each (column same_as)", "")]
+        yield [(f"{number}: some were captured at several places, with a row for each (column same_as)", "")]
     begin, end = connections["start"].min(), connections["end"].max()
     if not words.is_missing(begin) and not words.is_missing(end):
         yield [(f"{words.moment(begin)} to {words.moment(end)} UTC, {words.elapsed(end - begin)}", "dim")]
@@ -92,7 +95,7 @@ def _endings(connections: pd.DataFrame) -> Iterator[Line]:
             bar = "\u2588" * max(1, round(BAR * number / total))
             yield [
                 (f"  {outcome:<17}", words.COLOURS[outcome]),
-                (f"{words.count(number):>7}  ", ""),
+                (f"{number:>7}  ", ""),
                 (f"{bar:<{BAR}}  ", words.COLOURS[outcome]),
                 (meaning, "dim"),
             ]
@@ -113,7 +116,7 @@ def _codes(connections: pd.DataFrame) -> Iterator[Line]:
     totals = Counter({code: counts[code, "client"] + counts[code, "server"] for code, _ in counts})
     for code, _ in totals.most_common(CODES):
         name = "no code (its receiver is told 1005)" if code < 0 else words.code(code)
-        numbers = "".join(f"{words.count(counts[code, side]) if counts[code, side] else '-':>11}" for side in _SIDES)
+        numbers = "".join(f"{counts[code, side] if counts[code, side] else '-':>11}" for side in _SIDES)
         yield [(f"  {name:<36}{numbers}", "")]
     if len(totals) > CODES:
         yield [(f"  and {words.counted(len(totals) - CODES, 'more code')}", "dim")]
@@ -141,7 +144,7 @@ def _attention(connections: pd.DataFrame, inputs: Sequence[str], again: str) -> 
         if len(rows) > EXAMPLES:
             condition = shlex.quote(f'outcome == "{outcome}"')
             command = f"wsclose connections {_shell(inputs)}{again} --where {condition}"
-            yield [(f"  and {words.count(len(rows) - EXAMPLES)} more: ", "dim"), (command, "cyan")]
+            yield [(f"  and {len(rows) - EXAMPLES} more: ", "dim"), (command, "cyan")]
 
 
 def _example(number: Any, row: pd.Series[Any]) -> Iterator[Line]:
@@ -177,7 +180,7 @@ def _packets(row: pd.Series[Any]) -> str:
 def _damage(result: Any, connections: pd.DataFrame) -> Iterator[Line]:
     found: list[Line] = [[(f"  {problem_text(problem)}", "")] for problem in result.problems[:PROBLEMS]]
     if len(result.problems) > PROBLEMS:
-        found.append([(f"  and {words.count(len(result.problems) - PROBLEMS)} more", "dim")])
+        found.append([(f"  and {len(result.problems) - PROBLEMS} more", "dim")])
     if not connections.empty:
         found += [[(f"  {text}", "")] for text in _lacking(result, connections)]
     if found:
@@ -195,7 +198,7 @@ def _lacking(result: Any, connections: pd.DataFrame) -> Iterator[str]:
     if cut := _cut(result):
         yield f"packets are cut short: {words.counted(cut, 'byte')} are missing; record them whole (-s 0)"
     if later := int((connections["opening"] == "midstream").sum()):
-        yield f"{words.counted(later, 'connection')} began before the capture: without path and handshake"
+        yield f"{words.counted(later, 'connection')} began before the capture: their handshake is not in it"
     for side, peer in (_SIDES, _SIDES[::-1]):
         silent = (connections[f"{side}_frames"] == 0) & ~connections[f"{side}_exact"].fillna(True).astype(bool)
         if number := int((silent & (connections[f"{peer}_frames"] > 0)).fillna(False).sum()):
@@ -204,9 +207,9 @@ def _lacking(result: Any, connections: pd.DataFrame) -> Iterator[str]:
     inside = connections["transport"].isin(("tls", "tls-no-keys"))
     if unread := result.flow_kinds.get("tls", 0) - len(connections.loc[inside, flow].drop_duplicates()):
         others = words.counted(unread, "other TLS connection")
-        yield f"{others} without a WebSocket that could be told; for some, keys may be missing (--keylog)"
+        yield f"{others} show no sign of a WebSocket; for some, keys may be missing (--keylog)"
     if unread := int((connections["transport"] == "tls-no-keys").sum()):
-        yield f"{words.counted(unread, 'connection')} inside TLS could not be opened without keys (--keylog)"
+        yield f"{words.counted(unread, 'connection')} inside TLS could not be decrypted: keys are missing (--keylog)"
 
 
 def _cut(result: Any) -> int:
@@ -229,9 +232,9 @@ def _next(connections: pd.DataFrame, inputs: Sequence[str], again: str) -> Itera
     yield []
     yield [("Next", "bold")]
     commands = {
-        f"wsclose show {files} {number}{again}": "the story of one connection",
+        f"wsclose show {files} {number}{again}": "one connection",
         f"wsclose connections {files}{again} -o connections.csv": "every column",
-        f"wsclose extract {files} {number}{again} -o part.pcapng": "its packets, for Wireshark",
+        f"wsclose extract {files} {number}{again} -o part.pcapng": "for Wireshark",
     }
     width = max(map(len, commands))
     for command, what in commands.items():

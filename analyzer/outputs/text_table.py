@@ -24,12 +24,16 @@ NARROWEST = 20
 """Characters that must be left for a text column to be wrapped into them as the last one."""
 
 FIRST_ON_TERMINAL = {
-    "connections": "connection outcome cause client_code server_code cause_timer duration client_ip client_port "
-    "server_ip server_port path close_initiator transport_end transport_end_by client_saw server_saw start evidence",
+    "connections": "connection outcome client_code server_code cause cause_by cause_timer cause_clock duration path "
+    "client_ip client_port server_ip server_port close_initiator transport_end transport_end_by client_saw server_saw "
+    "start evidence",
     "closes": "connection packet sender code name reason verdict evidence",
+    "frames": "connection packet sender type length fin masked time",
+    "messages": "connection packet sender type bytes valid compressed frames time",
     "violations": "connection packet sender rule found expected severity",
 }
-"""Columns in order of use to a person; a terminal shows as many as fit, of other tables in their order."""
+"""Columns in order of use to a person; a terminal shows as many as fit, of other tables in their order. Those without
+any value are left out."""
 
 
 def write_plain(frame: pd.DataFrame, stream: TextIO) -> None:
@@ -64,32 +68,34 @@ def write_terminal(
     width = width or shutil.get_terminal_size().columns
     names, columns = _fitting(frame, "" if chosen else FIRST_ON_TERMINAL.get(table, ""), chosen, width)
     grid = Table(box=None, pad_edge=False, padding=(0, 2, 0, 0), header_style="bold")
-    for name in names:
-        grid.add_column(Text(name), justify="right" if is_number(frame[name]) else "left", overflow="fold")
+    for name, cells in zip(names, columns, strict=True):
+        head = Text(_header(name, _widest(cells)))
+        grid.add_column(head, justify="right" if is_number(frame[name]) else "left", overflow="fold")
     for row in zip(*columns, strict=True):
         grid.add_row(*(_cell(name, text) for name, text in zip(names, row, strict=True)))
     Console(file=stream, width=width, highlight=False).print(grid)
     left_out = []
     if len(frame) < total:
-        left_out.append(f"{words.count(len(frame))} of {words.count(total)} rows (--limit N)")
+        left_out.append(f"{len(frame)} of {total} rows (--limit N)")
     if len(names) < len(frame.columns):
         left_out.append(f"{len(names)} of {len(frame.columns)} columns (--columns a,b)")
     return f"shown: {', '.join(left_out)}; -o out.csv writes all" if left_out else ""
 
 
 def _fitting(frame: pd.DataFrame, first: str, chosen: bool, width: int) -> tuple[list[str], list[list[str]]]:
-    """The columns to show, with their cells: all that were chosen, else the first ones that fit."""
-    from rich.cells import cell_len
-
+    """The columns to show, with their cells: all that were chosen, else the first ones with values that fit."""
     names = [name for name in first.split() if name in frame.columns]
     names += [str(name) for name in frame.columns if name not in names]
+    if len(frame) and not chosen:
+        names = [name for name in names if frame[name].notna().any()]
     shown: list[str] = []
     columns: list[list[str]] = []
     used = 0
     for name in names:
         cells = rendered(frame[name], READABLE)
         left = width - used
-        used += min(WIDEST, max(map(cell_len, [name, *cells]))) + 2
+        widest = _widest(cells)
+        used += min(WIDEST, max(widest, _widest(_header(name, widest).split("\n")))) + 2
         full = used > width + 2 and not chosen
         if full and shown and (left < NARROWEST or is_number(frame[name])):
             break
@@ -98,6 +104,22 @@ def _fitting(frame: pd.DataFrame, first: str, chosen: bool, width: int) -> tuple
         if full:
             break
     return shown, columns
+
+
+def _widest(cells: list[str]) -> int:
+    from rich.cells import cell_len
+
+    return max(map(cell_len, cells), default=0)
+
+
+def _header(name: str, width: int) -> str:
+    """The column's name, broken behind its underscores where the cells are narrower."""
+    lines = [""]
+    for part in name.replace("_", "_ ").split(" "):
+        if lines[-1] and len(lines[-1]) + len(part) > width:
+            lines.append("")
+        lines[-1] += part
+    return "\n".join(lines)
 
 
 def _cell(name: str, text: str) -> Text:

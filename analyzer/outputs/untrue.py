@@ -9,11 +9,10 @@ import pandas as pd
 
 from analyzer.outputs import words
 from analyzer.outputs.escaping import visible
+from analyzer.outputs.findings import TIMED
 from analyzer.outputs.words import Line
 
 MOST = 4
-TIMED = ("idle timer", "lifetime timer", "heartbeat missed", "keepalive timeout", "late pong")
-"""Causes that are told with their time."""
 PEACEFUL = (1000, 1001)
 
 
@@ -29,7 +28,7 @@ def lines(closes: pd.DataFrame, connections: pd.DataFrame) -> Iterator[Line]:
     groups = wrong.groupby(["code", "sender", "timer"], observed=True)
     ranked = groups.size().sort_values(ascending=False, kind="stable")
     yield []
-    yield [("Codes that are not true", "bold")]
+    yield [("Close codes that the packets contradict", "bold")]
     keys: list[Any] = list(ranked.index[:MOST])
     for key in keys:
         rows = groups.get_group(key)
@@ -46,7 +45,7 @@ def _sentence(key: Any, rows: pd.DataFrame) -> str:
     were = words.counted(len(rows), "connection was", "connections were")
     begin = f"{were} closed with {words.code(code)} by the {sender}"
     if not timer:
-        return f"{begin}, which the packets contradict"
+        return begin
     after: Any = rows["cause_timer"].median()
     mark = "" if words.is_missing(after) else f"{after.total_seconds():.1f} s "
     if timer.endswith("timer"):

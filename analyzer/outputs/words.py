@@ -83,14 +83,9 @@ def moment(value: Any) -> str:
     return f"{value:%Y-%m-%d %H:%M:%S}.{value.microsecond // 1000:03d}"
 
 
-def count(number: int) -> str:
-    """A whole number with its thousands set apart."""
-    return f"{number:,}".replace(",", " ")
-
-
 def counted(number: int, noun: str, plural: str = "") -> str:
     """1 connection, 2 connections."""
-    return f"{count(number)} {noun if number == 1 else plural or noun + 's'}"
+    return f"{number} {noun if number == 1 else plural or noun + 's'}"
 
 
 def endpoint(address: Any, port: Any) -> str:
@@ -98,6 +93,12 @@ def endpoint(address: Any, port: Any) -> str:
     host = "?" if is_missing(address) else str(address)
     host = f"[{host}]" if ":" in host else host
     return host if is_missing(port) else f"{host}:{port}"
+
+
+def packet(row: Any) -> str:
+    """Where a person finds the packet of a row of a table: packet 17, or file#17 where there are several files."""
+    file = getattr(row, "file", None)
+    return f"packet {row.packet}" if is_missing(file) else f"{visible(str(file))}#{row.packet}"
 
 
 def code(number: Any) -> str:

@@ -23,7 +23,7 @@ def private(case: Case, close: Sent) -> Verdict:
         registered = CloseCode(close.code)
         if registered.name != "Other":
             return unverifiable(f"{registered.name}: {registered.meaning.rstrip('.')}; nothing on the wire shows it")
-        return unverifiable("no catalog is known for this application, so what the code means is not")
+        return unverifiable("no catalog is known for this application, so the meaning of the code is unknown")
     meaning = f"{known.name} ({catalog.name})"
     if not known.shows:
         return unverifiable(f"{meaning}: nothing on the wire shows it")
