@@ -298,8 +298,9 @@ class Opening(Exchange):
         connection.server.source = self.server.source
         connection.server.half = self.server.half
         if flow.connections is None:
-            flow.connections = []
-        flow.connections.append(connection)
+            flow.connections = [connection]
+        else:
+            flow.connections.append(connection)
         self.connection = connection
         return connection
 
