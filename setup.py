@@ -17,6 +17,7 @@ HOT = {
     "reassembly",
     "streams",
     "upgrade.heads",
+    "upgrade.keeping",
     "upgrade.directions",
     "upgrade.http1",
     "chains",

@@ -469,8 +469,16 @@ class TestMissingBytes:
         if lost:  # all of what the server said: the client acknowledged it
             talk.gap(False, lost)
             assert (talk.frames[True].bytes, talk.frames[True].how) == (MASKED, END_FIN)
+            assert talk.flow.opening is None, "both directions are frames: nothing more is asked of who read heads"
         server.reader.end(END_FIN)
         assert only(talk).opening == ("handshake" if lost else "unanswered")
+
+    def test_an_end_in_place_of_a_late_request_hands_over_for_good(self, talk: Conversation) -> None:
+        talk.server(ANSWER + SERVED)
+        assert talk.flow.opening is not None
+        talk.flow.low.reader.end(END_FIN)
+        assert talk.frames[True].how == END_FIN
+        assert talk.flow.opening is None
 
     def test_more_than_may_be_held_becomes_a_gap(self) -> None:
         talk = Conversation().client(REQUEST)
