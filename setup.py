@@ -27,6 +27,7 @@ HOT = {
     "outcome",
     "diagnosis.gathering",
     "ledger",
+    "services",
     "rules.judging",
     "pipeline",
     "outputs.lines",
