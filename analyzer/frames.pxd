@@ -25,6 +25,7 @@ cdef class FrameReader(Reader):
     cdef object _complete(self, long long offset)
     cdef object _account_unfinished(self)
     cdef object _finish(self)
+    cdef object _leave(self)
     cdef object _lose_track(self, long long size, bint cut)
     cdef object _complete_without_end(self, long long offset, bint lost)
     cdef object _search(self, Py_ssize_t start, Py_ssize_t stop)

@@ -325,8 +325,17 @@ class FrameReader(Reader):
             self._finish()
         if how != END_CAPTURE:
             self.side.connection.begin_ending(self.packet.time)
-        if how == END_FIN:  # nothing is read after it; this may be the last reference to self
-            self.source.reader = None
+        if how == END_FIN:  # nothing is read after it
+            self._leave()
+
+    def _leave(self) -> None:
+        """Let go of what only a reader needs: an ended connection waits for late packets. This may be the last
+        reference to self."""
+        side: Side = self.side
+        peer: Side = side.peer
+        self.source.reader = None
+        if peer.source.reader is None:  # no Close comes that could be about what the other side was sending
+            side.message = side.frame = peer.message = peer.frame = None
 
     def _finish(self) -> None:
         """No byte comes any more: what is under way stays incomplete."""

@@ -3,6 +3,10 @@
 HEADER_BLOCK = 64 << 10
 """Bytes of one HTTP/1.1 header block; servers refuse far smaller ones (nginx 32 KiB, Apache 8 KiB a field)."""
 
+HEAD_FORMS = 8
+"""Forms of HTTP/1.1 heads that are remembered for speed, of requests and of answers: the kinds of clients that connect
+in turn. A head as large as may be takes as much memory again for its form."""
+
 HEADER_LIST = 256 << 10
 """Bytes of the decoded fields of one HTTP/2 header block (as RFC 9113 6.5.2 counts); Chrome accepts as many."""
 

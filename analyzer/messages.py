@@ -498,8 +498,9 @@ class MessageReader(FramePayloadReader):
         if _may_be_about_peer(close):
             close.heard = heard_by(side, close.acknowledged)
         if side.closes is None:
-            side.closes = []
-        if len(side.closes) < limits.CLOSES_KEPT:
+            side.closes = [close]  # of one item: most sides send one, and thousands of connections wait with it
+            self.observer.close(close)
+        elif len(side.closes) < limits.CLOSES_KEPT:
             side.closes.append(close)
             self.observer.close(close)
         self.closes_seen += 1

@@ -33,7 +33,7 @@ class Services:
     def knows(self, failed: Connection) -> bool:
         """Is the service of a failed handshake one of those?"""
         port = failed.flow.high_port if failed.server.half is failed.flow.high else failed.flow.low_port
-        return port in self._ports or any(name in self._known for name in _names(failed))
+        return port in self._ports or not self._known.isdisjoint(_names(failed))
 
     def keep(self, flow: Flow) -> bool:
         """Keep the flow of a failed handshake until all is read; False if there are too many."""

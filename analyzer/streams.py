@@ -43,7 +43,7 @@ class Streams(Reassembly):
         self.finished = finished
         self.table = FlowTable(seed)
         self.live: list[Half | None] = []  # low and high of each flow, side by side
-        self.lingering: deque[tuple[int, Flow]] = deque()
+        self.lingering: deque[Flow] = deque()
         self.states = self.seen = array("B")
         self.low_initial = self.high_initial = self.packets = self.fin_sequence = array("I")
         self.start = self.first_packet = self.fin_time = array("q")
@@ -378,10 +378,12 @@ class Streams(Reassembly):
             self._finish(flow)  # frames may stand behind a hole
             self._forget(index)
             return
-        self.lingering.append((self.packet.time, flow))
+        flow.watched_until = self.packet.time  # as long as nothing more comes
+        self.lingering.append(flow)
         while self.lingering and self.packet.time != NO_TIME:
-            time, oldest = self.lingering[0]
-            if oldest.index >= 0 and self.packet.time - time <= self.linger:
+            oldest: Flow = self.lingering[0]
+            since: cython.longlong = oldest.watched_until
+            if oldest.index >= 0 and since != NO_TIME and self.packet.time - since <= self.linger:
                 break
             self.lingering.popleft()
             if oldest.index >= 0:

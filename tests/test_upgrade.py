@@ -469,8 +469,16 @@ class TestMissingBytes:
         if lost:  # all of what the server said: the client acknowledged it
             talk.gap(False, lost)
             assert (talk.frames[True].bytes, talk.frames[True].how) == (MASKED, END_FIN)
+            assert talk.flow.opening is None, "both directions are frames: nothing more is asked of who read heads"
         server.reader.end(END_FIN)
         assert only(talk).opening == ("handshake" if lost else "unanswered")
+
+    def test_an_end_in_place_of_a_late_request_hands_over_for_good(self, talk: Conversation) -> None:
+        talk.server(ANSWER + SERVED)
+        assert talk.flow.opening is not None
+        talk.flow.low.reader.end(END_FIN)
+        assert talk.frames[True].how == END_FIN
+        assert talk.flow.opening is None
 
     def test_more_than_may_be_held_becomes_a_gap(self) -> None:
         talk = Conversation().client(REQUEST)
@@ -594,3 +602,23 @@ def test_a_head_reads_the_same_whatever_head_was_read_before():
         lines += [b"X-Other: 1"] * rng.choice([0, 0, 40])
         head = b"".join(line + rng.choice(ends) for line in [b"GET / HTTP/1.1", *lines, b""])
         assert shared.fields(head) == FieldLines().fields(head)
+
+
+def test_heads_of_one_form_read_the_same_as_each_alone():
+    """The lines of a service's heads are alike but for some values; then one is cut, folded, or has a line more."""
+    rng = random.Random(9112)
+    names = [b"Host", b"Upgrade", b"Cookie", b"Sec-WebSocket-Key", b"X-Forwarded-For", b"host", b"X-Other", b"Origin"]
+    values = [b"", b"a", b" b ", b"\xff", b"c: d", b"\r", b"x" * 300]
+    ends = [b"\r\n", b"\r\n", b"\n"]
+    for _ in range(300):
+        chosen = rng.sample(names, rng.randrange(1, len(names)))
+        usual = [(name + b":", rng.choice(values), rng.choice(ends)) for name in chosen]
+        shared = FieldLines()
+        for _ in range(12):
+            lines = [name + (rng.choice(values) if rng.random() < 0.3 else value) + end for name, value, end in usual]
+            if rng.random() < 0.2:
+                other = rng.choice([b" folded\r\n", b"Cookie: e\n", b"\n", b"odd\n"])
+                lines.insert(rng.randrange(len(lines) + 1), other)
+            head = b"".join([b"GET / HTTP/1.1\r\n", *lines, rng.choice([b"\r\n", b"\n", b"", b"Origin: cu"])])
+            head = head if rng.random() < 0.9 else head[: rng.randrange(len(head) + 1)]
+            assert shared.fields(head) == FieldLines().fields(head), head

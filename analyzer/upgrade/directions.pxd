@@ -3,9 +3,10 @@
 from analyzer.records cimport Connection, Half, Packet, Reader, Side, Source
 from analyzer.room cimport Room
 from analyzer.upgrade.heads cimport head_end, look
+from analyzer.upgrade.keeping cimport Keeper
 
 cdef int START, NEXT, HEAD, PREFACE, CHUNK, TRAILER, HELD, SEARCH
-cdef long long EVERYTHING, HELD_LIMIT, HELD_ENTRY, NO_LENGTH, IN_CHUNKS
+cdef long long EVERYTHING, NO_LENGTH, IN_CHUNKS
 cdef Py_ssize_t HEAD_LIMIT, SMALL_HEAD, CHUNK_LINE_LIMIT
 
 cdef class Exchange:
@@ -26,23 +27,16 @@ cdef class Exchange:
     cpdef object lost_answer(self, bytes begun)
     cpdef object presume(self)
 
-cdef class Direction(Reader):
-    cdef public long long other_bytes
+cdef class Direction(Keeper):
     cdef public Direction peer
-    cdef public Source source
     cdef public Half half
     cdef Exchange exchange
-    cdef Packet packet
     cdef Reader after
-    cdef bytearray pending
-    cdef list held
-    cdef long long body, held_cost, over_bytes, over_gap
+    cdef long long body
     cdef Py_ssize_t wanted
-    cdef int phase, preface, ended
+    cdef int phase, preface
     cdef public bint late, lost_track
-    cdef bint weighed
-    cdef Room room
-    cdef object weigh(self, long long cost)
+    cdef object leave_call(self, Exchange exchange)
     cpdef object part(self)
     cdef object read(self, Py_ssize_t start, Py_ssize_t stop)
     cdef object miss(self, long long size, bint cut)
@@ -66,14 +60,7 @@ cdef class Direction(Reader):
     cpdef object take_line(self, bytes line)
     cpdef Py_ssize_t pass_body(self, Py_ssize_t at, Py_ssize_t stop)
     cpdef Py_ssize_t unexpected(self, int kind, Py_ssize_t at, Py_ssize_t stop)
-    cpdef object deliver(self, Py_ssize_t at, Py_ssize_t stop, long long offset)
     cpdef object hold(self, Py_ssize_t at, Py_ssize_t stop, long long offset)
-    cpdef object hold_gap(self, long long size, bint cut)
-    cpdef bint holds_frames(self)
-    cpdef object release(self)
-    cpdef object replay(self, bytes chunk, long long time, long long number, int file, long long offset)
-    cpdef object replay_gap(self, long long size, bint cut, long long offset)
     cpdef object resume(self)
     cpdef object leave(self)
     cpdef object resume_unrequested(self)
-    cpdef object settle(self)

@@ -1,5 +1,5 @@
-"""One direction of HTTP/1.1 cut into heads (RFC 9112), whatever pieces it comes in, and bytes kept until it is known
-what they are. What the heads mean is the exchange's business."""
+"""One direction of HTTP/1.1 cut into heads (RFC 9112), whatever pieces it comes in, the rest kept where it
+must wait. What the heads mean is the exchange's business."""
 
 from __future__ import annotations
 
@@ -21,6 +21,7 @@ from analyzer.upgrade.heads import (
     head_end,
     look,
 )
+from analyzer.upgrade.keeping import HELD_LIMIT, Keeper
 
 if TYPE_CHECKING:
     import cython
@@ -29,9 +30,7 @@ if TYPE_CHECKING:
 START, NEXT, HEAD, PREFACE, CHUNK, TRAILER, HELD, SEARCH = 0, 1, 2, 3, 4, 5, 6, 7
 
 HEAD_LIMIT = limits.HEADER_BLOCK
-HELD_LIMIT = limits.HELD_BEFORE_ANSWER
 SMALL_HEAD = 2048  # bytes of a head under way that every open connection may take
-HELD_ENTRY = 200  # what keeping one chunk costs beside its bytes
 CHUNK_LINE_LIMIT = 4096  # a chunk size with its extensions, or a trailer field
 EVERYTHING = 1 << 62
 NO_LENGTH, IN_CHUNKS = headers.UNTIL_CLOSE, headers.CHUNKED
@@ -96,38 +95,26 @@ class Exchange:
         """The client sends frames though no answer was captured."""
 
 
-class Direction(Reader):
+class Direction(Keeper):
     """One direction of an exchange, cut anywhere.
 
-    other_bytes: bytes it was handed that are neither a handshake's head nor the frame reader's.
     pending: what has come of a head, preface or line that is not whole; wanted: the bytes a preface has at least.
-    body: bytes of a body to pass over, before the source is told. held: (bytes, time, packet, file, offset, gap, cut),
-    what came while another answer is awaited; over_bytes, over_gap: what no longer went in.
+    body: bytes of a body to pass over, before the source is told. held: what came while another answer is awaited.
     lost_track: bytes were missing, and no head was found since. late: frames were agreed, yet the upgrade
     request may still come; after: who takes the frames then.
     """
 
     def __init__(self, exchange: Exchange, packet: Packet, source: Source, half: Half, room: Room) -> None:
+        Keeper.__init__(self, packet, source, room)
         self.exchange = exchange
-        self.packet = packet
-        self.source = source
         self.half = half
-        self.room = room
         self.peer: Any = None
         self.after: Reader | None = None
-        self.pending: bytearray = bytearray()
-        self.held: list[tuple[bytes, int, int, int, int, int, bool]] | None = None
-        self.other_bytes: cython.longlong = 0
         self.body: cython.longlong = 0
-        self.held_cost: cython.longlong = 0
-        self.over_bytes: cython.longlong = 0
-        self.over_gap: cython.longlong = 0
         self.wanted: cython.Py_ssize_t = 0
         self.phase: cython.int = START
         self.preface: cython.int = 0
-        self.ended: cython.int = -1
         self.late: cython.bint = False
-        self.weighed: cython.bint = False
         self.lost_track: cython.bint = False
         source.reader = self
 
@@ -136,9 +123,7 @@ class Direction(Reader):
         exchange: Exchange = self.exchange
         exchange.depth += 1
         self.read(start, stop)
-        exchange.depth -= 1
-        if exchange.depth == 0 and self.source.reader is not self:
-            exchange.handed_over()
+        self.leave_call(exchange)
 
     def read(self, start: cython.Py_ssize_t, stop: cython.Py_ssize_t) -> None:
         """Read the bytes, step by step: each takes at least one byte, or changes what is read next."""
@@ -158,7 +143,7 @@ class Direction(Reader):
         exchange: Exchange = self.exchange
         exchange.depth += 1
         self.miss(size, cut)
-        exchange.depth -= 1
+        self.leave_call(exchange)
 
     def miss(self, size: cython.longlong, cut: cython.bint) -> None:
         """What is under way is given up; reading goes on where a chunk begins like a head."""
@@ -192,7 +177,13 @@ class Direction(Reader):
         exchange: Exchange = self.exchange
         exchange.depth += 1
         self.finish(how)
+        self.leave_call(exchange)
+
+    def leave_call(self, exchange: Exchange) -> None:
+        """A call from below is over; with the last one nothing else is under way."""
         exchange.depth -= 1
+        if exchange.depth == 0 and self.source.reader is not self:
+            exchange.handed_over()
 
     def finish(self, how: cython.int) -> None:
         """No more bytes come."""
@@ -432,135 +423,24 @@ class Direction(Reader):
         self.body = 0
         return at + here
 
-    def deliver(self, at: cython.Py_ssize_t, stop: cython.Py_ssize_t, offset: cython.longlong) -> None:
-        """Hand Packet.data[at:stop] to whoever reads now, as the source would."""
-        source: Source = self.source
-        reader: Reader | None = source.reader
-        if reader is None:
-            self.other_bytes += stop - at
-            return
-        passed: cython.longlong = min(source.skip, stop - at)
-        if passed:
-            source.skip -= passed
-            at += passed
-            self.other_bytes += passed
-        if at < stop:
-            before: cython.longlong = source.offset
-            source.offset = offset + passed
-            reader.data(at, stop)
-            source.offset = before
-
     def hold(self, at: cython.Py_ssize_t, stop: cython.Py_ssize_t, offset: cython.longlong) -> None:
-        """Keep bytes until it is known what they are."""
-        packet: Packet = self.packet
-        data: cython.const[cython.uchar][::1] = packet.data
-        cost: cython.longlong = self.held_cost + stop - at + HELD_ENTRY
-        if cost > HELD_LIMIT:
-            self.held_cost = HELD_LIMIT
-            self.over_bytes += stop - at
-            return
-        self.held_cost = cost
-        if self.held is None:
-            self.held = []
-        self.held.append((bytes(data[at:stop]), packet.time, packet.number, packet.file, offset, 0, False))
-        self.weigh(cost)
+        """Keep bytes; those of the client may be frames, after an answer that was lost."""
+        self.keep(at, stop, offset)
         if self.exchange.answer_lost and self is self.exchange.client and self.holds_frames():
             self.exchange.presume()
 
-    def hold_gap(self, size: cython.longlong, cut: cython.bint) -> None:
-        """Keep a gap in its place among the bytes held."""
-        cost: cython.longlong = self.held_cost + HELD_ENTRY
-        if cost > HELD_LIMIT:
-            self.held_cost = HELD_LIMIT
-            self.over_gap += size
-            return
-        self.held_cost = cost
-        if self.held is None:
-            self.held = []
-        self.held.append((b"", 0, 0, 0, self.source.offset, size, cut))
-        self.weigh(cost)
+    def left_out(self, size: cython.longlong) -> None:
+        """See Keeper."""
+        connection: Connection = self.exchange.row()
+        side: Side = connection.client if self is self.exchange.client else connection.server
+        side.over_limit_bytes += size
 
-    def weigh(self, cost: cython.longlong) -> None:
-        """Have what is kept count for the room of all; most heads come at once and are never weighed."""
-        if cost > 0 or self.weighed:
-            self.weighed = cost > 0
-            self.room.weigh(self, cost, Direction.give_way)
-
-    def give_way(self) -> None:
-        """Too much is kept in all: what was held is left out, and a head that is still not whole given up."""
-        self.weighed = False
-        for entry in self.held or ():
-            self.over_bytes += len(entry[0])
-            self.over_gap += entry[5]
-        self.held = None
+    def gave_way(self) -> None:
+        """A head that is still not whole is given up."""
         if self.phase == HELD:
             self.held_cost = HELD_LIMIT
         elif self.phase == HEAD:
             self.exchange.give_up()
-
-    def holds_frames(self) -> cython.bint:
-        """Do the bytes held begin as a client's first frame does (RFC 6455 5.2)? Text never has a mask bit there."""
-        begun: bytes = b"".join([entry[0] for entry in (self.held or [])[:2]])
-        if len(begun) < 2 or not begun[1] & 0x80 or begun[0] & 0x30:
-            return False
-        return begun[0] & 0x0F in (1, 2, 8, 9, 10)
-
-    def release(self) -> None:
-        """What was held goes to whoever reads now; where bytes were left out there is a gap. So does an end."""
-        held: list[tuple[bytes, int, int, int, int, int, bool]] | None = self.held
-        over: cython.longlong = self.over_bytes
-        over_gap: cython.longlong = self.over_gap
-        self.held = None
-        self.held_cost = self.over_bytes = self.over_gap = 0
-        self.weigh(0)
-        for chunk, time, number, file, offset, gap, cut in held or ():
-            if gap:
-                self.replay_gap(gap, cut, offset)
-            else:
-                self.replay(chunk, time, number, file, offset)
-        reader: Reader | None = self.source.reader
-        if over and reader is not None and reader is not self:
-            connection: Connection = self.exchange.row()
-            side: Side = connection.client if self is self.exchange.client else connection.server
-            side.over_limit_bytes += over
-        else:
-            self.other_bytes += over
-        if reader is not self:  # a head that had begun, between lost bytes: not known to be frames
-            over_gap += len(self.pending)
-            self.other_bytes += len(self.pending)
-            self.pending.clear()
-        if over + over_gap:
-            self.replay_gap(over + over_gap, False, self.source.offset - over - over_gap)
-        reader = self.source.reader
-        if self.ended >= 0 and reader is not None and reader is not self:
-            reader.end(self.ended)
-
-    def replay(
-        self, chunk: bytes, time: cython.longlong, number: cython.longlong, file: cython.int, offset: cython.longlong
-    ) -> None:
-        """Deliver bytes of an earlier packet as that packet's."""
-        packet: Packet = self.packet
-        data: cython.const[cython.uchar][::1] = packet.data
-        now: cython.longlong = packet.time
-        number_now: cython.longlong = packet.number
-        file_now: cython.int = packet.file
-        try:
-            packet.data, packet.time, packet.number, packet.file = chunk, time, number, file
-            self.deliver(0, len(chunk), offset)
-        finally:
-            packet.data, packet.time, packet.number, packet.file = data, now, number_now, file_now
-
-    def replay_gap(self, size: cython.longlong, cut: cython.bint, offset: cython.longlong) -> None:
-        """Tell of a gap at that offset as the source would."""
-        source: Source = self.source
-        reader: Reader | None = source.reader
-        passed: cython.longlong = min(source.skip, size)
-        source.skip -= passed
-        if passed < size and reader is not None:
-            before: cython.longlong = source.offset
-            source.offset = offset + passed
-            reader.gap(size - passed, cut)
-            source.offset = before
 
     def resume_unrequested(self) -> None:
         """The late request does not come, or not as a whole."""
@@ -591,13 +471,3 @@ class Direction(Reader):
         self.settle()
         if begun:
             self.replay(begun, packet.time, packet.number, packet.file, self.source.offset - len(begun))
-
-    def settle(self) -> None:
-        """Nothing more comes of what was kept: it counts as bytes beside the handshake."""
-        self.other_bytes += len(self.pending) + self.over_bytes
-        self.pending.clear()
-        for entry in self.held or ():
-            self.other_bytes += len(entry[0])
-        self.held = None
-        self.over_bytes = self.over_gap = 0
-        self.weigh(0)

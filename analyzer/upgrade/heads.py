@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
-from array import array
 from typing import TYPE_CHECKING, Any
 
+from analyzer import limits
 from analyzer.upgrade import headers, prefaces
 
 if TYPE_CHECKING:
@@ -49,8 +49,8 @@ FIELD_NAMES = {
 CHANGING = {b"sec-websocket-key", b"sec-websocket-accept", b"date", b"cookie", b"set-cookie", b"etag", b"x-request-id"}
 UNUSED = (OTHER_FIELD, "")
 METHOD_LIMIT = 32
+USUAL_END = b" HTTP/1.1\r"  # of a request line; seen at once, where a search takes long
 LINE_FEED, RETURN = 10, 13
-LINES_ALIKE, LONG = 32, 1 << 30
 LINE_LIMIT, LINES_KEPT = 256, 2048  # header lines remembered with what they say: most recur in every handshake
 
 
@@ -91,6 +91,8 @@ def holds_record(text: bytes) -> cython.bint:
 def line_kind(text: bytes) -> cython.int:
     """REQUEST, unless its first line is there and names no version of HTTP/1."""
     line_end: cython.Py_ssize_t = text.find(b"\n")
+    if line_end >= len(USUAL_END) and text.startswith(USUAL_END, line_end - len(USUAL_END)):
+        return REQUEST
     if line_end >= 0 and text.find(b" HTTP/1.", 0, line_end) < 0:
         return OTHER
     return REQUEST
@@ -122,90 +124,135 @@ def status_of(line: bytes) -> cython.int:
     return int(words[1])
 
 
+class Form:
+    """How heads of one kind look: the same lines, but for the values of some.
+
+    names: of each line the name with its colon, or all of it; lines: those of the last head that was read line by line;
+    varying: numbers of those that differ from head to head. The head after its first line is pieces[0], a value,
+    pieces[1], another value ...; sizes: bytes of a value's name; slots: its field; found: the fields that stay.
+    """
+
+    def __init__(self, names: tuple[bytes, ...], lines: list[bytes], varying: set[int], known: list[Any]):
+        self.names = names
+        self.lines = lines
+        self.varying = varying
+        self.pieces: list[bytes] = []
+        self.sizes: list[int] = []
+        self.slots: list[int] = []
+        self.found: list[str | None] = [None] * FIELDS
+        piece = b""
+        for number, (slot, value) in enumerate(known):
+            if number in varying:
+                self.pieces.append(piece + names[number])
+                self.sizes.append(len(names[number]))
+                self.slots.append(slot)
+                piece = b"\n"
+                continue
+            piece += lines[number] + b"\n"
+            if slot >= 0:
+                self.found[slot] = value
+        self.pieces.append(piece)
+
+
 class FieldLines:
     """Reads field lines, and remembers usual ones: a bounded memory for speed that never changes a result.
 
-    Heads of one kind are alike, so a line is first compared with the one in its place in the head before: `begins`,
-    `names` (bytes up to its value; LONG where a line is not to be taken for another with the same name), `slots` and
-    `values` tell of the first `count` lines of that one.
+    lines: what a line says; forms: how whole heads look, those met last first.
     """
 
     def __init__(self) -> None:
         self.lines: dict[bytes, tuple[int, str]] = {}
-        self.before = b""
-        self.count = 0
-        self.begins = array("q", bytes(8 * LINES_ALIKE))
-        self.names = array("q", bytes(8 * LINES_ALIKE))
-        self.slots = array("i", bytes(4 * LINES_ALIKE))
-        self.values: list[str] = [""] * LINES_ALIKE
-        self.slot = OTHER_FIELD
-        self.name = LONG
-        self.value = ""
+        self.forms: list[Form] = []
 
     def fields(self, head: bytes) -> list[str | None]:
         """The fields that matter of a head's lines after its first: equal names joined, folds undone (RFC 9112 5)."""
+        start: cython.Py_ssize_t = head.find(b"\n") + 1 or len(head)
+        form: Form
+        index: cython.Py_ssize_t
+        found: Any
+        for index in range(len(self.forms)):
+            form = self.forms[index]
+            found = self.filled(form, head, start)
+            if found is not None:
+                if index > 0:
+                    del self.forms[index]
+                    self.forms.insert(0, form)
+                return found  # type: ignore[no-any-return]
+        return self.read(head[start:])
+
+    def filled(self, form: Form, head: bytes, start: cython.Py_ssize_t) -> Any:
+        """The fields of a head of this form, None if it is of another. What varies is a value up to the end of its
+        line, so all lines are those that reading them one by one would find."""
+        at: cython.Py_ssize_t = start
+        end: cython.Py_ssize_t
+        index: cython.Py_ssize_t
+        slot: cython.Py_ssize_t
+        size: cython.Py_ssize_t
+        piece: bytes = form.pieces[0]
+        found: list[str | None] = form.found
+        if not head.startswith(piece, at):
+            return None
+        found = list(found)
+        at += len(piece)
+        for index in range(len(form.slots)):
+            end = head.find(b"\n", at)
+            piece = form.pieces[index + 1]
+            if end < 0 or not head.startswith(piece, end):
+                return None
+            slot = form.slots[index]
+            if slot == KEY or slot == ACCEPT:
+                found[slot] = headers.text_of(head[at:end].strip())
+            elif slot >= 0:
+                size = form.sizes[index]
+                found[slot] = self.known(head[at - size : end])[1]
+            at = end + len(piece)
+        return found if at == len(head) else None
+
+    def read(self, text: bytes) -> list[str | None]:
+        """Read the lines one by one."""
         found: list[str | None] = [None] * FIELDS
-        size: cython.Py_ssize_t = len(head)
-        at: cython.Py_ssize_t = head.find(b"\n") + 1 or size
-        line: cython.Py_ssize_t = 0
-        slot: cython.int
-        last: cython.int = OTHER_FIELD
-        while at < size:
-            at = self.take(head, at, line)
-            line += 1
-            slot = self.slot
+        lines: list[bytes] = text.split(b"\n")
+        whole: bool = text.endswith(b"\n")
+        if whole or not text:
+            lines.pop()
+        known = [self.known(line) for line in lines]
+        alone = True  # every field has one line of its own
+        last = OTHER_FIELD
+        for slot, value in known:
             if slot == FOLDED:
+                alone = False
                 if last >= 0:
-                    found[last] = f"{found[last]} {self.value}"
+                    found[last] = f"{found[last]} {value}"
                 continue
             last = slot
             if slot >= 0:
-                found[slot] = self.value if found[slot] is None else f"{found[slot]}, {self.value}"
-        self.before = head
-        self.count = min(line, LINES_ALIKE)
+                alone = alone and found[slot] is None
+                found[slot] = value if found[slot] is None else f"{found[slot]}, {value}"
+        if alone and whole:
+            self.remember(lines, known)
         return found
 
-    def take(self, head: bytes, start: cython.Py_ssize_t, line: cython.Py_ssize_t) -> cython.Py_ssize_t:
-        """Read a line into `slot` and `value`; where the next one begins. line: its place in the head."""
-        before: bytes = self.before
-        size: cython.Py_ssize_t = len(head)
-        at: cython.Py_ssize_t = start
-        old: cython.Py_ssize_t = self.begins[line] if line < self.count else len(before)
-        until: cython.Py_ssize_t = min(size, len(before) - old + start)
-        while at < until and head[at] == before[old] and head[at] != LINE_FEED:
-            at += 1
-            old += 1
-        alike: cython.bint = line < self.count and at - start >= self.names[line]
-        if at < until and head[at] == before[old]:
-            self.slot, self.value = self.slots[line], self.values[line]
-        else:
-            while at < size and head[at] != LINE_FEED:
-                at += 1
-            if alike and (self.slots[line] < 0 or self.slots[line] == KEY or self.slots[line] == ACCEPT):
-                self.slot = self.slots[line]
-                self.value = headers.text_of(head[start + self.names[line] : at].strip()) if self.slot >= 0 else ""
-            else:
-                self.look_up(head[start:at])
-                if line < LINES_ALIKE:
-                    self.names[line] = self.name
-        if line < LINES_ALIKE:
-            self.begins[line] = start
-            self.slots[line] = self.slot
-            self.values[line] = self.value
-        return at + 1
+    def remember(self, lines: Any, known: Any) -> None:
+        """Keep the form of a head that was read line by line."""
+        form: Form
+        names = tuple([line[: line.find(b":") + 1] or line for line in lines])
+        varying = {number for number, (slot, _) in enumerate(known) if slot in (KEY, ACCEPT)}
+        for form in self.forms:
+            if form.names == names:
+                varying |= form.varying
+                varying |= {number for number, line in enumerate(lines) if line != form.lines[number]}
+                self.forms.remove(form)
+                break
+        self.forms.insert(0, Form(names, lines, varying, known))
+        del self.forms[limits.HEAD_FORMS :]
 
-    def look_up(self, line: bytes) -> None:
-        """Read a line that is not as the one before it."""
+    def known(self, line: bytes) -> Any:
+        """One field line as (which field, its value)."""
         known: Any = self.lines.get(line)
-        if known is None:
-            known = self.field(line)
-        self.slot, self.value = known
-        self.name = line.find(b":") + 1 or LONG
-        if self.slot == FOLDED:
-            self.name = LONG
+        return self.field(line) if known is None else known
 
     def field(self, line: bytes) -> Any:
-        """One field line as (which field, its value)."""
+        """A line that is not known yet."""
         if line.startswith((b" ", b"\t")):
             return (FOLDED, headers.text_of(line.strip()))
         name, _, value = line.partition(b":")

@@ -106,7 +106,8 @@ class Openings:
             self.count(KIND_NAMES[kind])
             layer(flow, low, high, False)
             return True
-        if kind == OTHER or kind == SOCKS_5 or kind == UNDECIDED or (kind == REQUEST and not midstream.is_http(text)):
+        doubtful: cython.bint = kind == OTHER or kind == SOCKS_5 or kind == UNDECIDED
+        if doubtful or (kind == REQUEST and not midstream.asks_surely(text)):
             if self.begin_frames(flow, low, high, text):
                 return True
         if kind >= TLS:
@@ -298,8 +299,9 @@ class Opening(Exchange):
         connection.server.source = self.server.source
         connection.server.half = self.server.half
         if flow.connections is None:
-            flow.connections = []
-        flow.connections.append(connection)
+            flow.connections = [connection]
+        else:
+            flow.connections.append(connection)
         self.connection = connection
         return connection
 

@@ -30,7 +30,12 @@ TLS_TYPES, TLS_MAJOR, TLS_MINOR = range(20, 25), 3, range(5)
 def is_http(text: bytes) -> bool:
     """Do the bytes begin a head of HTTP/1.1, beyond doubt? Text of a message may look like a method."""
     kind = look(text)
-    return kind == ANSWER or (kind == REQUEST and (b" HTTP/1." in text or text.startswith(b"GET /")))
+    return kind == ANSWER or (kind == REQUEST and asks_surely(text))
+
+
+def asks_surely(text: bytes) -> bool:
+    """The same of what looks like a request."""
+    return text.startswith(b"GET /") or b" HTTP/1." in text
 
 
 def may_become_http(text: bytes) -> bool:
