@@ -32,7 +32,7 @@ CLOCKS = {
     "since open": {"lifetime"},
     "ping": {"ping"},
     "after Close": {"after Close"},
-    "since last client message": {"client idle"},
+    "since last client message": {"client idle", "client messages"},
     "after pusher:ping": {"idle", "server idle"},  # the server's last message
 }
 """A clock, as the recordings call it -> the words of ours that name it; other clocks have no word."""

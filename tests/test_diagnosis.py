@@ -41,7 +41,7 @@ PLAIN = Facts(
     server_idle=SECOND // 6, client_messages=3, server_messages=4, client_ping=NO_TIME, server_ping=NO_TIME,
     round_trip=MISSING, first_packet=1, last_packet=30, last_file=0, key=MISSING, survived=0, point=0, client_port=4000,
     http_stream=MISSING, initial=MISSING, asked=1, forwarded=MISSING, forwarded_port=MISSING, path_hash=MISSING,
-    client_saw=MISSING, server_saw=MISSING, largest_client_message=MISSING,
+    client_saw=MISSING, server_saw=MISSING, largest_client_message=MISSING, client_message_idle=SECOND // 7,
 )  # fmt: skip
 QUIET = Tail(
     packets=9, time_to_live=64, last_time=20 * SECOND, finished=False, reset_packet=0, reset_time_to_live=-1,

@@ -18,8 +18,14 @@ from analyzer.diagnosis.facts import CLIENT, NOBODY
 from analyzer.records import NO_TIME
 
 SECOND = 1_000_000_000
-CLOCKS = ("idle", "client_idle", "server_idle", "lifetime")
-LIFETIME = 3
+CLOCKS = ("idle", "client_idle", "server_idle", "client_message_idle", "lifetime")
+LIFETIME = 4
+BROADER = {
+    "client_idle": ("idle",),
+    "server_idle": ("idle",),
+    "client_message_idle": ("idle", "client_idle"),
+}
+"""Clock -> those that more frames re-arm, these included."""
 SHORTEST = 9 * SECOND // 10
 FEWEST = 4
 """Endings at different moments that a timer needs."""
@@ -71,11 +77,11 @@ def width_of(value: Numbers) -> Numbers:
 
 
 def readings(columns: dict[str, Numbers]) -> Numbers:
-    """The four clocks of every row at the first event of its end; NO_TIME where not known."""
+    """The clocks of every row at the first event of its end; NO_TIME where not known."""
     opened, ending = columns["opened"], columns["ending"]
     known = (opened != NO_TIME) & (ending != NO_TIME)
     lifetime = np.where(known, ending - np.where(known, opened, 0), NO_TIME)
-    return np.stack([columns["idle"], columns["client_idle"], columns["server_idle"], lifetime])
+    return np.stack([*(columns[name] for name in CLOCKS[:LIFETIME]), lifetime])
 
 
 def timers_of(columns: dict[str, Numbers], closer: Numbers, eligible: Numbers) -> tuple[list[Timer], Numbers]:
@@ -135,9 +141,9 @@ def _steadiest(candidates: list[Candidate], clocks: Numbers) -> Candidate:
 
 
 def _alike(general: Candidate, candidate: Candidate, clocks: Numbers) -> bool:
-    """The clock of either side, which cannot be told from this one of one side: the other side's frames always followed
-    or came at once."""
-    if CLOCKS[general[0].clock] != "idle" or CLOCKS[candidate[0].clock] not in ("client_idle", "server_idle"):
+    """The clock of more frames, which cannot be told from this one of fewer: the others always followed or came at
+    once."""
+    if CLOCKS[general[0].clock] not in BROADER.get(CLOCKS[candidate[0].clock], ()):
         return False
     fired = candidate[1]
     return bool(np.all(np.abs(clocks[candidate[0].clock][fired] - clocks[general[0].clock][fired]) <= INSEPARABLE))

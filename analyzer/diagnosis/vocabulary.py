@@ -6,10 +6,16 @@ SUPPORTED, CONTRADICTED, UNVERIFIABLE = "supported", "contradicted", "unverifiab
 VERDICTS = (SUPPORTED, CONTRADICTED, UNVERIFIABLE)
 """Of a close code: the packets show what it says, or something else, or neither."""
 AGENTS = ("client", "server", "both", "proxy", "middlebox", "network")
-CLOCK_NAMES = ("idle", "client idle", "server idle", "lifetime", "ping", "after Close", "handshake")
-IDLE, CLIENT_IDLE, SERVER_IDLE, LIFETIME, PING, AFTER_CLOSE, HANDSHAKE_CLOCK = CLOCK_NAMES
+CLOCK_NAMES = (
+    *("idle", "client idle", "server idle", "client messages", "lifetime"),
+    *("ping", "after Close", "handshake"),
+)
+IDLE, CLIENT_IDLE, SERVER_IDLE, CLIENT_MESSAGES, LIFETIME, PING, AFTER_CLOSE, HANDSHAKE_CLOCK = CLOCK_NAMES
 
-SINCE = ("the last frame of either side", "the client's last frame", "the server's last frame", "the opening")
+SINCE = (
+    *("the last frame of either side", "the client's last frame", "the server's last frame"),
+    *("the client's last message, with Pings or Pongs since", "the opening"),
+)
 """What a timer's clock runs from, by the numbers of timers.CLOCKS."""
 
 CAUSES = {

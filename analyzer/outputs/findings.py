@@ -28,6 +28,7 @@ SINCE = {
     "idle": "after the last frame of either side",
     "client idle": "after the client's last frame",
     "server idle": "after the server's last frame",
+    "client messages": "after the client's last message, with Pings or Pongs since",
     "lifetime": "after they opened",
     "ping": "after a Ping without its Pong",
     "after Close": "after a Close without its answer",
