@@ -47,6 +47,8 @@ INSEPARABLE = SECOND // 500
 """Two clocks that read so nearly the same at every end are one: what makes them differ is an echo's delay."""
 JOB_IDLE = SECOND // 20
 """A side that closes so soon after its last message, always after as many messages, has finished its work."""
+RESULT = SECOND // 200
+"""So soon after a frame, whatever came before, it was the result of what the other side had asked for."""
 
 Numbers = Any  # numpy arrays of int64; numpy's own types say no more here
 
@@ -161,16 +163,19 @@ def _with_rival(candidate: Candidate, clocks: Numbers) -> Candidate:
 
 def _jittered(rows: Numbers, clocks: Numbers, columns: dict[str, Numbers]) -> Candidate | None:
     """A time that is spread on purpose, or by a clock that ticks seldom, by JITTER at the most: nearly all end in that
-    span of one clock, mostly apart, the ages or the silences beside it scatter twice as widely, and no side had just
-    spoken. Of ends that come at any time a fraction would: not even ten by chance."""
+    span of one clock, the ages or the silences beside it scatter twice as widely, and no side had just spoken. Of ends
+    that come at any time a fraction would: not even ten by chance. They lie farther apart than what was read: what a
+    server ends one by one, within a time, began at other times and has other ages."""
     for clock, read in enumerate(clocks):
         fired = _within_jitter(rows[read[rows] >= SHORTEST_LOOSE], read)
         if len(fired) < max(FEWEST_JITTERED, 0.95 * len(rows)):
             continue
         beside = clocks[0 if clock == LIFETIME else LIFETIME][fired]
         talks = float(np.mean(clocks[0][fired] <= JOB_IDLE)) > 0.5
-        moments = _moments(columns["ending"][fired], SECOND)
-        if talks or 3 * moments < 2 * len(fired) or 2 * _scatter(read[fired]) > _scatter(beside):
+        ending = columns["ending"][fired]
+        moments = _moments(ending, SECOND)
+        together = 3 * moments < 2 * len(fired) or np.std(ending) < np.std(read[fired])
+        if talks or together or 2 * _scatter(read[fired]) > _scatter(beside):
             continue
         value, spread = int(np.median(read[fired])), int(np.ptp(read[fired]))
         return Timer(clock, value, len(fired), spread, moments, NOBODY, True), fired, float(np.std(read[fired]))
@@ -256,6 +261,8 @@ def _plausible(candidate: Candidate, columns: dict[str, Numbers], clocks: Number
     counts = columns["client_messages"][fired]
     equal_work = counts[0] > 0 and bool(np.all(counts == counts[0]))
     if equal_work and float(np.mean(clocks[0][fired] <= JOB_IDLE)) >= 0.9:
+        return False
+    if 0 < timer.clock < LIFETIME and float(np.mean(clocks[0][fired] <= RESULT)) >= 0.9:
         return False
     if timer.clock != LIFETIME:
         return True
