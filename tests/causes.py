@@ -61,23 +61,24 @@ def verdicts(folder: Path) -> Iterator[Verdict]:
     """One for each labelled connection that is a row, and one for each that should be and is not."""
     for labels in sorted(folder.glob("*.cause.json")):
         truth = json.loads(labels.read_text("utf-8"))
-        name = labels.name.removesuffix(".cause.json")
-        result = _analyzed(labels, truth)
+        result = analyzer.analyze(*captures_of(labels))
         connections, closes = result.connections, result.closes
         rows = [_row(label, connections) for label in truth["connections"]]
         places = _places(truth["connections"], rows)
         for label, row in zip(truth["connections"], rows, strict=True):
             if row is not None:
-                yield verdict(name, label, row, closes[closes["connection"] == row.Index], places.get(row.Index, ""))
+                own = closes[closes["connection"] == row.Index]
+                yield verdict(labels.name, label, row, own, places.get(row.Index, ""))
             elif not MAPPING[label["cause"]]:
                 continue
             else:
-                yield Verdict(name, label["cause"], "no row", "none", "", "", "", "", "", "")
+                yield Verdict(labels.name, label["cause"], "no row", "none", "", "", "", "", "", "")
 
 
-def _analyzed(labels: Path, truth: dict[str, Any]) -> Any:
-    captures = truth["capture"]
-    return analyzer.analyze(*(labels.with_name(each) for each in ([captures] if isinstance(captures, str) else captures)))
+def captures_of(labels: Path) -> list[Path]:
+    """The files that were recorded at once."""
+    names = json.loads(labels.read_text("utf-8"))["capture"]
+    return [labels.with_name(name) for name in ([names] if isinstance(names, str) else names)]
 
 
 def _row(label: dict[str, Any], connections: Any) -> Any:
@@ -167,10 +168,10 @@ def reconnects(folder: Path) -> Iterator[tuple[str, Counter[str]]]:
     are paired in order of time, and said to be: then right is that this one ended, and that one came."""
     for labels in sorted(folder.glob("*.reconnects.json")):
         truth = json.loads(labels.read_text("utf-8"))
-        result = _analyzed(labels, truth)
+        result = analyzer.analyze(*captures_of(labels))
         names = {number: f"{row.client_ip}:{row.client_port}" for number, row in result.connections.iterrows()}
         found = [(names[row.connection], names[row.next_connection], row) for row in result.reconnects.itertuples()]
-        yield truth["capture"], Counter(_reconnect(label, found) for label in truth["reconnects"])
+        yield labels.name, Counter(_reconnect(label, found) for label in truth["reconnects"])
 
 
 def _reconnect(label: dict[str, Any], found: list[tuple[str, str, Any]]) -> str:

@@ -174,7 +174,7 @@ def _jittered(rows: Numbers, clocks: Numbers, columns: dict[str, Numbers]) -> Ca
         talks = float(np.mean(clocks[0][fired] <= JOB_IDLE)) > 0.5
         ending = columns["ending"][fired]
         moments = _moments(ending, SECOND)
-        together = 3 * moments < 2 * len(fired) or np.std(ending) < np.std(read[fired])
+        together = 3 * moments < 2 * len(fired) or 4 * np.std(ending) < 5 * np.std(read[fired])
         if talks or together or 2 * _scatter(read[fired]) > _scatter(beside):
             continue
         value, spread = int(np.median(read[fired])), int(np.ptp(read[fired]))

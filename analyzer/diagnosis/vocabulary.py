@@ -66,7 +66,7 @@ CAUSES = {
     "reset": "a side reset the TCP connection, without a Close",
     "middlebox reset": "a device on the way reset the connection; the TTL is not the other side's",
     "other leg": "a proxy passed on the end of its connection on the other side",
-    "close lost": "a Close was sent and never came: two points of capture, or the legs of a proxy, show that it was lost between",
+    "close lost": "a Close was sent and never came: two points of capture, or the legs of a proxy, show it",
     "dropped": "a side ended the TCP connection without a Close, for no visible reason",
     "capture ended": "it was open when the capture ended",
     "not enough bytes": "what would tell is missing from the capture, or encrypted",
