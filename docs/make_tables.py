@@ -104,9 +104,11 @@ A timer is claimed only for many connections: at least four of one service, ende
 whose readings of one clock lie within 50 ms or 1 % (up to 0.3 s early, as nginx fires), at different moments, so many
 more than beside them that chance (all windows and clocks tried are counted) is below 1 in 10 000, and with no other
 connection of the service that outlived it. Of several clocks that fit, the one that varies least counts; where an idle
-clock and the lifetime fit alike, it is only inferred. A lifetime spread by a tenth to either side is inferred of twelve
-connections or more, if their silences before the end do scatter. Clients that close with a code of their own run no
-timer: equal jobs take equal time. One connection alone, at the value of a known device, is at most inferred.
+clock and the lifetime fit alike, it is only inferred. A time spread by a tenth to either side is inferred of ten
+connections or more, if the other kind of clock, age or silence, scatters twice as widely, and the ends more than what
+was read. Clients that close with a code of their own run no timer: equal jobs take equal time; nor does a server that
+closes at once after the result of what a client asked for. The clock `client messages` runs on behind Pings and Pongs.
+One connection alone, at the value of a known device, is at most inferred.
 
 A reset is a middlebox's if its TTL is not that of the side's other packets. The column `same_as` joins the rows that
 are one WebSocket: its TCP connection seen at several points of capture (same addresses and initial sequence number, or
@@ -114,7 +116,7 @@ behind an address translation same number and key), and its legs at proxies: the
 open within each other; where a proxy makes a new key, they have the same path, open within each other, the back one
 names the front one's client (X-Forwarded-For, Forwarded, PROXY) or, from HTTP/2 to HTTP/1.1, comes from the front one's
 server, and no other two fit. Rows at another point of capture count once in timers and events. A Close that one place
-shows and the other surely lacks is `close lost` there.
+shows and the other surely lacks is `close lost` there, and where it was sent too if TCP never got it through.
 """
 
 MEASURED = "## Held against recordings"

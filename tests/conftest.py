@@ -35,7 +35,9 @@ def _samples() -> list[Sample]:
         samples.append(Sample(file.name.removesuffix(".expected.json"), paths, facts))
     for file in sorted(SAMPLES.glob("*.cause.json")):
         name = file.name.removesuffix(".cause.json")
-        samples.append(Sample(name, (SAMPLES / f"{name}.pcap",)))
+        captures = json.loads(file.read_text(encoding="utf-8"))["capture"]
+        names = [captures] if isinstance(captures, str) else captures
+        samples.append(Sample(name, tuple(SAMPLES / each for each in names)))
     return samples
 
 

@@ -2,11 +2,10 @@
 
 from __future__ import annotations
 
-import json
 from pathlib import Path
 
 import pytest
-from causes import MAPPING, Verdict, verdicts
+from causes import MAPPING, Verdict, captures_of, verdicts
 
 import analyzer
 
@@ -38,14 +37,27 @@ def test_every_verdict_is_right(found: list[Verdict]) -> None:
     assert [each for each in found if each.code not in ("right", "")] == []
 
 
+def test_the_rows_of_one_websocket_are_joined_and_no_others(found: list[Verdict]) -> None:
+    assert len([each for each in found if each.places]) > 150
+    assert [each for each in found if each.places not in ("right", "")] == []
+
+
+def test_an_acknowledgement_of_a_proxy_says_nothing_of_the_client() -> None:
+    files = captures_of(HERE / "data" / "causes" / "proxy-client-vanished.cause.json")
+    connections = analyzer.analyze(*files, tables=("connections",)).connections
+    behind = connections[connections["cause"] == "keepalive timeout"]
+    assert len(behind) == 8 and behind["evidence"].str.contains("TCP acknowledged it: the proxy's").all()
+    assert not connections["evidence"].str.contains("host is alive").any()
+
+
 def test_equal_jobs_of_clients_are_no_timer(found: list[Verdict]) -> None:
     said = {each.said for each in found if each.capture.startswith("trap-same-length-jobs")}
     assert said == {"clean close"}
 
 
 def test_every_finding_has_its_basis_and_evidence() -> None:
-    captures = [labels.with_name(json.loads(labels.read_text("utf-8"))["capture"]) for labels in labelled()]
-    for connections in (analyzer.analyze(capture, tables=("connections",)).connections for capture in captures):
+    for labels in labelled():
+        connections = analyzer.analyze(*captures_of(labels), tables=("connections",)).connections
         assert connections["cause"].notna().all()
         assert connections["cause_basis"].notna().all()
         assert (connections["evidence"].str.len() > 10).all()

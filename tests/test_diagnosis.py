@@ -41,7 +41,7 @@ PLAIN = Facts(
     server_idle=SECOND // 6, client_messages=3, server_messages=4, client_ping=NO_TIME, server_ping=NO_TIME,
     round_trip=MISSING, first_packet=1, last_packet=30, last_file=0, key=MISSING, survived=0, point=0, client_port=4000,
     http_stream=MISSING, initial=MISSING, asked=1, forwarded=MISSING, forwarded_port=MISSING, path_hash=MISSING,
-    client_saw=MISSING, server_saw=MISSING, largest_client_message=MISSING,
+    client_saw=MISSING, server_saw=MISSING, largest_client_message=MISSING, client_message_idle=SECOND // 7,
 )  # fmt: skip
 QUIET = Tail(
     packets=9, time_to_live=64, last_time=20 * SECOND, finished=False, reset_packet=0, reset_time_to_live=-1,
@@ -328,6 +328,7 @@ def rows_at(values: list[float], **facts: Any) -> list[Facts]:
                 idle=idle,
                 client_idle=idle,
                 server_idle=idle,
+                client_message_idle=idle,
                 client_messages=number,
                 outcome=DROPPED,
                 **facts,
@@ -382,6 +383,13 @@ def test_many_endings_at_one_moment_are_an_event_and_no_timer() -> None:
     assert set(member.tolist()) == {0}
 
 
+@pytest.mark.parametrize(("code", "shut"), [(NO_CLOSE, 1), (1000, 0)])
+def test_ordinary_closes_at_one_moment_while_others_go_on_are_no_event(code: int, shut: int) -> None:
+    rows = [row._replace(opened=1, ending=100 * SECOND + row.number, server_code=code) for row in rows_at([1.0] * 8)]
+    rows += [row._replace(opened=1, ending=200 * SECOND) for row in rows[:3]]
+    assert len(events_of(columns_of(rows), *sides(rows))[0]) == shut
+
+
 def test_connections_that_end_one_by_one_as_they_come_are_no_event() -> None:
     rows = [row._replace(opened=row.number * 9, ending=row.number * 9 + 5) for row in rows_at([1.0] * 9)]
     assert events_of(columns_of(rows), *sides(rows))[0] == []
@@ -412,7 +420,7 @@ class TestCohorts:
             rows.append(
                 PLAIN._replace(
                     number=each, opened=opened, start=opened, ending=ending, end=ending, idle=quiet, client_idle=quiet,
-                    server_idle=quiet, client_messages=each, outcome=DROPPED,
+                    server_idle=quiet, client_message_idle=quiet, client_messages=each, outcome=DROPPED,
                 )
             )  # fmt: skip
         return rows
@@ -433,6 +441,43 @@ class TestCohorts:
     def test_equal_jobs_of_the_server_are_none(self) -> None:
         chance = np.random.default_rng(5)
         assert self.found(self.aged(chance.uniform(54, 66, 40), [0.001] * 40)) == []
+
+    def test_an_idle_time_spread_by_a_tenth_is_one_at_most_inferred(self) -> None:
+        chance = np.random.default_rng(5)
+        rows = self.aged(chance.uniform(9, 40, 12), chance.uniform(4.5, 5.5, 12))
+        [(clock, seconds, count, inferred)] = self.found(rows)
+        assert (clock, count, inferred) == ("idle", 12, True)
+        assert 4.5 < seconds < 5.5
+
+    def test_silences_that_scatter_as_much_as_the_lives_are_none(self) -> None:
+        chance = np.random.default_rng(5)
+        silences = chance.uniform(4.5, 5.5, 12)
+        assert self.found(self.aged(silences + chance.uniform(0, 0.5, 12), silences)) == []
+
+    def test_connections_let_go_one_by_one_have_no_lifetime(self) -> None:
+        chance = np.random.default_rng(5)
+        begun, ended = chance.uniform(0, 3, 14), chance.uniform(57, 64, 14)
+        rows = self.aged(ended - begun, chance.uniform(0.1, 30, 14))
+        drained = []
+        for row, begin in zip(rows, begun, strict=True):
+            opened = int(begin * SECOND)
+            ending = opened + row.ending - row.opened
+            drained.append(row._replace(opened=opened, start=opened, ending=ending, end=ending))
+        assert [clock for clock, *_ in self.found(rows)] == ["lifetime"]
+        assert self.found(drained) == []
+
+    def test_messages_alone_may_be_what_holds_a_timer_off(self) -> None:
+        chance = np.random.default_rng(5)
+        rows = self.aged(chance.uniform(9, 40, 9), chance.uniform(0.1, 2, 9))
+        rows = [row._replace(client_message_idle=5 * SECOND + row.number) for row in rows]
+        assert self.found(rows) == [("client_message_idle", 5.0, 9, False)]
+
+    @pytest.mark.parametrize(("before", "clocks"), [(0.001, []), (0.3, ["client_idle"])])
+    def test_what_is_closed_with_its_result_was_work(self, before: float, clocks: list[str]) -> None:
+        chance = np.random.default_rng(5)
+        rows = self.aged(chance.uniform(9, 40, 9), before * chance.uniform(0.5, 1.5, 9))
+        rows = [row._replace(client_idle=5 * SECOND + row.number) for row in rows]
+        assert [clock for clock, *_ in self.found(rows)] == clocks
 
     def test_a_longer_life_of_the_same_service_denies_a_lifetime(self) -> None:
         chance = np.random.default_rng(5)

@@ -99,6 +99,10 @@ def _acknowledged(case: Case) -> str:
     tail = case.tail(case.closer)
     if tail is None:
         return ""
+    leg = case.leg(other(case.closer))
+    if tail.acknowledged and leg is not None:
+        there = f"on whose next leg (connection {leg.facts.number}) it was due"
+        return f", although TCP acknowledged it: the proxy's, {there}"
     if tail.acknowledged:
         return ", although TCP acknowledged it: the host is alive, its application did not answer"
     return ", nor was it acknowledged"

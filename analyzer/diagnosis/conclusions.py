@@ -54,6 +54,7 @@ OWN: tuple[Cause, ...] = (
     handshakes.unanswered,
     handshakes.rejected,
     elsewhere.close_lost,
+    elsewhere.close_not_delivered,
     transport.zero_window,
     transport.vanished,
     transport.idle_expiry,

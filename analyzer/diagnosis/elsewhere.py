@@ -8,6 +8,7 @@ from typing import NamedTuple
 from analyzer.diagnosis.facts import CLIENT, DROPPED, NO_CLOSE, OPEN, SERVER, SIDE_NAMES, UNANSWERED_CLOSE, UNKNOWN
 from analyzer.diagnosis.finding import Case, Finding, other
 from analyzer.diagnosis.timers import SECOND
+from analyzer.diagnosis.transport import vanished, zero_window
 from analyzer.diagnosis.vocabulary import INFERRED, OBSERVED
 from analyzer.records import MISSING, NO_TIME
 
@@ -30,6 +31,8 @@ def close_lost(case: Case) -> Finding | None:
     missed = next(missed_closes(case), None)
     if missed is None or case.code != NO_CLOSE:
         return None
+    if missed.between_legs and (zero_window(case) or vanished(case)):
+        return None  # the proxy had nobody to pass it on to
     there = Case(missed.there, case.scene.facts(missed.there), case.scene)
     told = there.facts.client_saw if missed.side == SERVER else there.facts.server_saw
     agent = "proxy" if missed.between_legs else "network" if told in (MISSING, ABNORMAL) else "middlebox"
@@ -38,6 +41,19 @@ def close_lost(case: Case) -> Finding | None:
         f"{'the proxy did not pass it on' if missed.between_legs else 'lost or removed on the way'}; {case.close_text}"
     )
     return Finding("close lost", INFERRED if case.facts.outcome == UNKNOWN else OBSERVED, agent, evidence)
+
+
+def close_not_delivered(case: Case) -> Finding | None:
+    """What it sent last was never acknowledged, its Close neither, and another point of capture shows that the other
+    side did not vanish: it never got that Close."""
+    gone = vanished(case)
+    places, scene = case.scene.places, case.scene
+    if gone is None or places is None or case.code == NO_CLOSE:
+        return None
+    for row in places.elsewhere(case.row):
+        if _lacks(Case(row, scene.facts(row), scene), case, case.closer):
+            return Finding("close lost", OBSERVED, "network", f"{_sent(case, case.closer)}; {gone.evidence}")
+    return None
 
 
 def not_delivered(missed: Missed, here: Case) -> str:

@@ -17,6 +17,8 @@ FEWEST = 5
 """Connections that one event must end."""
 TOGETHER = SECOND // 5
 """Endings of one event follow each other at least this closely."""
+ORDINARY, FEW = (1000, 0, 1001), 4
+"""Where Closes say no more than that, at most one in FEW may have gone on: servers close connections anyway."""
 OVER = 3 * SECOND
 """A connection of the service that goes on for so long after the event was not hit by it."""
 
@@ -75,6 +77,7 @@ def _event(rows: Numbers, columns: dict[str, Numbers]) -> Event | None:
     rows = rows[opened[rows] < begin - TOGETHER]
     until = np.where(ending == NO_TIME, np.iinfo(np.int64).max, ending)
     survivors = int(np.count_nonzero(same & (opened != NO_TIME) & (opened < begin) & (until > end + OVER)))
-    if survivors > len(rows) or len(rows) < FEWEST:
+    most = len(rows) // FEW if code in ORDINARY else len(rows)
+    if survivors > most or len(rows) < FEWEST:
         return None
     return Event(service, code, hit, begin, end, survivors)

@@ -38,7 +38,8 @@ class Facts(NamedTuple):
     number for the Sec-WebSocket-Key, equal on both legs of a proxy. survived: the longest silence that
     another packet ended. point: of capture; initial: the client's initial sequence number; asked: time of the whole
     request; forwarded, forwarded_port: the client that a proxy names, as client_host and client_port; path_hash: a
-    number for the path, equal for equal ones. Everything else as in the table.
+    number for the path, equal for equal ones. client_message_idle: as client_idle, since its last whole
+    message, Pings and Pongs aside. Everything else as in the table.
     """
 
     number: int
@@ -89,6 +90,7 @@ class Facts(NamedTuple):
     client_saw: int
     server_saw: int
     largest_client_message: int
+    client_message_idle: int
 
 
 Place = tuple[str | None, str | None, str | None, bytes | None, bytes | None]

@@ -1,6 +1,6 @@
 # C types of gathering.py; what each field means stands there.
 
-from analyzer.records cimport Close, Connection, Flow, Side
+from analyzer.records cimport Close, Connection, Flow, Message, Side
 from analyzer.outcome cimport Outcome
 
 cdef class Texts:
@@ -22,6 +22,7 @@ cdef class Gathered:
 
 cdef long long code_of(Close close)
 cdef bint _says_more(Close close)
+cdef long long _message_idle(Outcome outcome)
 cdef int CLEAN
 cdef long long PRIVATE, NO_CLOSE, MISSING, NO_TIME
 cdef Py_ssize_t WIDTH, COLUMNS_AT, WORDS_AT, ROWS_AT_ONCE, TEXTS_COMPARED

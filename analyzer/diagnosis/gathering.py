@@ -19,7 +19,7 @@ from analyzer.diagnosis.facts import (
     Secured,
     Tail,
 )
-from analyzer.records import MISSING, NO_TIME, Close, Connection, Flow, Half, Side
+from analyzer.records import MISSING, NO_TIME, Close, Connection, Flow, Half, Message, Side
 
 if TYPE_CHECKING:
     import cython
@@ -160,6 +160,7 @@ class Gathered:
         numbers[at + 45] = outcome.client_saw
         numbers[at + 46] = outcome.server_saw
         numbers[at + 47] = connection.client.largest
+        numbers[at + 48] = _message_idle(outcome)
 
     def _columns(self, outcome: Outcome, at: cython.Py_ssize_t) -> None:
         """The fields of facts.COLUMNS, in order."""
@@ -251,6 +252,18 @@ def code_of(close: Close | None) -> cython.longlong:
     if close.size == 0 or close.size == 1:
         return 0
     return close.code if close.code >= 0 else MISSING
+
+
+def _message_idle(outcome: Outcome) -> cython.longlong:
+    """Silence before the end since the client's last message, or the opening; NO_TIME where that is not known."""
+    connection: Connection = outcome.connection
+    message: Message | None = connection.client.message
+    last: cython.longlong = NO_TIME if message is None else message.end
+    if outcome.client_idle == NO_TIME or (last == NO_TIME and connection.client.messages > 0):
+        return NO_TIME
+    if last == NO_TIME:
+        last = connection.opened
+    return NO_TIME if last > connection.ending else connection.ending - last
 
 
 def initial_of(half: Half | None) -> cython.longlong:

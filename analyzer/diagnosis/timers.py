@@ -18,8 +18,14 @@ from analyzer.diagnosis.facts import CLIENT, NOBODY
 from analyzer.records import NO_TIME
 
 SECOND = 1_000_000_000
-CLOCKS = ("idle", "client_idle", "server_idle", "lifetime")
-LIFETIME = 3
+CLOCKS = ("idle", "client_idle", "server_idle", "client_message_idle", "lifetime")
+LIFETIME = 4
+BROADER = {
+    "client_idle": ("idle",),
+    "server_idle": ("idle",),
+    "client_message_idle": ("idle", "client_idle"),
+}
+"""Clock -> those that more frames re-arm, these included."""
 SHORTEST = 9 * SECOND // 10
 FEWEST = 4
 """Endings at different moments that a timer needs."""
@@ -32,14 +38,17 @@ TIMERS_MOST = 8
 EARLY = 3 * SECOND // 10  # nginx moves its timers lazily
 DOUBT = 0.7  # of two clocks whose deviations differ less than this neither is the steadier one
 JITTER = 0.23
-"""A lifetime spread by 10 % to either side: the longest is so much longer than the shortest."""
-FEWEST_JITTERED = 12
-"""Of ends that come at any time at most 8 % have ages within one JITTER, of ages that scatter by 10 % some 75 %."""
+"""A time spread by 10 % to either side: the longest is so much longer than the shortest."""
+FEWEST_JITTERED = 10
+"""Of ends that come at any time at most 8 % have ages within one JITTER, of silences between frames that come
+regularly 23 %."""
 SHORTEST_LOOSE = 10 * EARLY
 INSEPARABLE = SECOND // 500
 """Two clocks that read so nearly the same at every end are one: what makes them differ is an echo's delay."""
 JOB_IDLE = SECOND // 20
 """A side that closes so soon after its last message, always after as many messages, has finished its work."""
+RESULT = SECOND // 200
+"""So soon after a frame, whatever came before, it was the result of what the other side had asked for."""
 
 Numbers = Any  # numpy arrays of int64; numpy's own types say no more here
 
@@ -70,11 +79,11 @@ def width_of(value: Numbers) -> Numbers:
 
 
 def readings(columns: dict[str, Numbers]) -> Numbers:
-    """The four clocks of every row at the first event of its end; NO_TIME where not known."""
+    """The clocks of every row at the first event of its end; NO_TIME where not known."""
     opened, ending = columns["opened"], columns["ending"]
     known = (opened != NO_TIME) & (ending != NO_TIME)
     lifetime = np.where(known, ending - np.where(known, opened, 0), NO_TIME)
-    return np.stack([columns["idle"], columns["client_idle"], columns["server_idle"], lifetime])
+    return np.stack([*(columns[name] for name in CLOCKS[:LIFETIME]), lifetime])
 
 
 def timers_of(columns: dict[str, Numbers], closer: Numbers, eligible: Numbers) -> tuple[list[Timer], Numbers]:
@@ -95,20 +104,19 @@ def timers_of(columns: dict[str, Numbers], closer: Numbers, eligible: Numbers) -
     return found, member
 
 
+Candidate = tuple[Timer, Numbers, float]
+
+
 def _timers_in(
     rows: Numbers, columns: dict[str, Numbers], clocks: Numbers, closer: int
 ) -> Iterator[tuple[Timer, Numbers]]:
     """The timers of one service, side and code, the plainest first."""
     total = len(rows)
     for _ in range(TIMERS_MOST):
-        best = None
-        for loose in (False, True):
-            candidates = [_densest(rows, clock, clocks, columns, total, loose) for clock in range(len(CLOCKS))]
-            fitting = [each for each in candidates if each is not None and _plausible(each, columns, clocks)]
-            if fitting:
-                best = _with_rival(_steadiest(fitting, clocks), clocks)
-                break
-        best = best or _jittered(rows, clocks, columns)
+        best = _likeliest(rows, columns, clocks, total, False)
+        if best is None:
+            spread = _likeliest(rows, columns, clocks, total, True), _jittered(rows, clocks, columns)
+            best = max((each for each in spread if each is not None), key=lambda each: each[0].count, default=None)
         if best is None or not _plausible(best, columns, clocks):
             return
         timer, fired, _ = best
@@ -116,7 +124,13 @@ def _timers_in(
         rows = np.setdiff1d(rows, fired, assume_unique=True)
 
 
-Candidate = tuple[Timer, Numbers, float]
+def _likeliest(
+    rows: Numbers, columns: dict[str, Numbers], clocks: Numbers, total: int, loose: bool
+) -> Candidate | None:
+    """The timer that explains most of these endings best, if one does."""
+    candidates = [_densest(rows, clock, clocks, columns, total, loose) for clock in range(len(CLOCKS))]
+    fitting = [each for each in candidates if each is not None and _plausible(each, columns, clocks)]
+    return _with_rival(_steadiest(fitting, clocks), clocks) if fitting else None
 
 
 def _steadiest(candidates: list[Candidate], clocks: Numbers) -> Candidate:
@@ -129,9 +143,9 @@ def _steadiest(candidates: list[Candidate], clocks: Numbers) -> Candidate:
 
 
 def _alike(general: Candidate, candidate: Candidate, clocks: Numbers) -> bool:
-    """The clock of either side, which cannot be told from this one of one side: the other side's frames always followed
-    or came at once."""
-    if CLOCKS[general[0].clock] != "idle" or CLOCKS[candidate[0].clock] not in ("client_idle", "server_idle"):
+    """The clock of more frames, which cannot be told from this one of fewer: the others always followed or came at
+    once."""
+    if CLOCKS[general[0].clock] not in BROADER.get(CLOCKS[candidate[0].clock], ()):
         return False
     fired = candidate[1]
     return bool(np.all(np.abs(clocks[candidate[0].clock][fired] - clocks[general[0].clock][fired]) <= INSEPARABLE))
@@ -148,20 +162,29 @@ def _with_rival(candidate: Candidate, clocks: Numbers) -> Candidate:
 
 
 def _jittered(rows: Numbers, clocks: Numbers, columns: dict[str, Numbers]) -> Candidate | None:
-    """A lifetime that is spread on purpose, by JITTER at the most: nearly all end in that span, the silences before
-    do not, and no side had just spoken. Of ends that come at any time a fraction would: not even twelve by chance."""
-    if len(rows) < FEWEST_JITTERED:
-        return None
-    fired = _within_jitter(rows, clocks[LIFETIME])
-    if len(fired) < max(FEWEST_JITTERED, 0.95 * len(rows)) or len(_within_jitter(fired, clocks[0])) > 0.6 * len(fired):
-        return None
-    talks = float(np.mean(clocks[0][fired] <= JOB_IDLE))
-    moments = _moments(columns["ending"][fired], SECOND)
-    if talks > 0.5 or moments < FEWEST_JITTERED:
-        return None
-    read = clocks[LIFETIME][fired]
-    value, spread = int(np.median(read)), int(read.max() - read.min())
-    return Timer(LIFETIME, value, len(fired), spread, moments, NOBODY, True), fired, float(np.std(read))
+    """A time that is spread on purpose, or by a clock that ticks seldom, by JITTER at the most: nearly all end in that
+    span of one clock, the ages or the silences beside it scatter twice as widely, and no side had just spoken. Of ends
+    that come at any time a fraction would: not even ten by chance. They lie farther apart than what was read: what a
+    server ends one by one, within a time, began at other times and has other ages."""
+    for clock, read in enumerate(clocks):
+        fired = _within_jitter(rows[read[rows] >= SHORTEST_LOOSE], read)
+        if len(fired) < max(FEWEST_JITTERED, 0.95 * len(rows)):
+            continue
+        beside = clocks[0 if clock == LIFETIME else LIFETIME][fired]
+        talks = float(np.mean(clocks[0][fired] <= JOB_IDLE)) > 0.5
+        ending = columns["ending"][fired]
+        moments = _moments(ending, SECOND)
+        together = 3 * moments < 2 * len(fired) or 4 * np.std(ending) < 5 * np.std(read[fired])
+        if talks or together or 2 * _scatter(read[fired]) > _scatter(beside):
+            continue
+        value, spread = int(np.median(read[fired])), int(np.ptp(read[fired]))
+        return Timer(clock, value, len(fired), spread, moments, NOBODY, True), fired, float(np.std(read[fired]))
+    return None
+
+
+def _scatter(values: Numbers) -> float:
+    """The standard deviation as a part of the mean."""
+    return float(np.std(values)) / max(float(np.mean(values)), 1.0)
 
 
 def _within_jitter(rows: Numbers, clock: Numbers) -> Numbers:
@@ -169,8 +192,8 @@ def _within_jitter(rows: Numbers, clock: Numbers) -> Numbers:
     rows = rows[np.argsort(clock[rows], kind="stable")]
     values = clock[rows]
     stops = np.searchsorted(values, values + (values * JITTER).astype(np.int64), "right")
-    first = int(np.argmax(stops - np.arange(len(values))))
-    return rows[first : int(stops[first])]
+    first = int(np.argmax(stops - np.arange(len(values)))) if len(values) else 0
+    return rows[first : int(stops[first])] if len(values) else rows
 
 
 def _densest(
@@ -238,6 +261,8 @@ def _plausible(candidate: Candidate, columns: dict[str, Numbers], clocks: Number
     counts = columns["client_messages"][fired]
     equal_work = counts[0] > 0 and bool(np.all(counts == counts[0]))
     if equal_work and float(np.mean(clocks[0][fired] <= JOB_IDLE)) >= 0.9:
+        return False
+    if 0 < timer.clock < LIFETIME and float(np.mean(clocks[0][fired] <= RESULT)) >= 0.9:
         return False
     if timer.clock != LIFETIME:
         return True

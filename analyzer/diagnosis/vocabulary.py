@@ -6,10 +6,16 @@ SUPPORTED, CONTRADICTED, UNVERIFIABLE = "supported", "contradicted", "unverifiab
 VERDICTS = (SUPPORTED, CONTRADICTED, UNVERIFIABLE)
 """Of a close code: the packets show what it says, or something else, or neither."""
 AGENTS = ("client", "server", "both", "proxy", "middlebox", "network")
-CLOCK_NAMES = ("idle", "client idle", "server idle", "lifetime", "ping", "after Close", "handshake")
-IDLE, CLIENT_IDLE, SERVER_IDLE, LIFETIME, PING, AFTER_CLOSE, HANDSHAKE_CLOCK = CLOCK_NAMES
+CLOCK_NAMES = (
+    *("idle", "client idle", "server idle", "client messages", "lifetime"),
+    *("ping", "after Close", "handshake"),
+)
+IDLE, CLIENT_IDLE, SERVER_IDLE, CLIENT_MESSAGES, LIFETIME, PING, AFTER_CLOSE, HANDSHAKE_CLOCK = CLOCK_NAMES
 
-SINCE = ("the last frame of either side", "the client's last frame", "the server's last frame", "the opening")
+SINCE = (
+    *("the last frame of either side", "the client's last frame", "the server's last frame"),
+    *("the client's last message, with Pings or Pongs since", "the opening"),
+)
 """What a timer's clock runs from, by the numbers of timers.CLOCKS."""
 
 CAUSES = {
@@ -60,7 +66,7 @@ CAUSES = {
     "reset": "a side reset the TCP connection, without a Close",
     "middlebox reset": "a device on the way reset the connection; the TTL is not the other side's",
     "other leg": "a proxy passed on the end of its connection on the other side",
-    "close lost": "a Close was sent and never came here: another point of capture, or another leg of a proxy, shows it",
+    "close lost": "a Close was sent and never came: two points of capture, or the legs of a proxy, show it",
     "dropped": "a side ended the TCP connection without a Close, for no visible reason",
     "capture ended": "it was open when the capture ended",
     "not enough bytes": "what would tell is missing from the capture, or encrypted",

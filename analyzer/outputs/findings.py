@@ -28,16 +28,21 @@ SINCE = {
     "idle": "after the last frame of either side",
     "client idle": "after the client's last frame",
     "server idle": "after the server's last frame",
+    "client messages": "after the client's last message, with Pings or Pongs since",
     "lifetime": "after they opened",
     "ping": "after a Ping without its Pong",
     "after Close": "after a Close without its answer",
     "handshake": "after a request without its answer",
 }
+READINGS = {"idle": "idle_before_end", "client idle": "client_idle", "server idle": "server_idle", "lifetime": "end"}
+"""The columns that tell what a clock had read; the lifetime's runs from when it opened."""
+SPREAD = 1.1
 _SAYS = {
     "idle timer": "an idle timer",
     "lifetime timer": "a lifetime timer",
     "idle expiry": "a device on the way forgot them while they were idle",
     "heartbeat missed": "a heartbeat of the application was missing",
+    "other leg": "a proxy passed on the end of its other leg",
     "close lost": "a Close was sent but did not arrive",
 }
 
@@ -103,13 +108,23 @@ def _sentence(rows: pd.DataFrame, connections: pd.DataFrame) -> str:
     if cause == "not enough bytes":
         return f"{begin}: the capture does not tell how {'it' if len(rows) == 1 else 'they'} ended"
     if cause in TIMED and len(clock) and not words.is_missing(timer):
-        begin += f" ended {timer.total_seconds():.1f} s {SINCE.get(str(clock.iloc[0]), '')}"
+        since = str(clock.iloc[0])
+        begin += f" ended {_readings(rows, since) or f'{timer.total_seconds():.1f} s'} {SINCE.get(since, '')}"
     device = rows["cause_device"].dropna()
     device_text = f", as {device.iloc[0]} has by default" if len(device) else ""
     by = rows["cause_by"].unique()
     who = f" (by the {by[0]})" if len(by) == 1 and not words.is_missing(by[0]) and cause not in UNATTRIBUTED else ""
     likely = " (inferred)" if (rows["cause_basis"] == "inferred").all() else ""
     return f"{begin}: {_SAYS.get(cause, cause)}{device_text}{who}{likely}"
+
+
+def _readings(rows: pd.DataFrame, clock: str) -> str:
+    """4.0 to 4.9 s: where the readings of a clock lie so far apart that one number would say too much."""
+    if clock not in READINGS:
+        return ""
+    read = rows["end"] - rows["opened"] if clock == "lifetime" else rows[READINGS[clock]]
+    least, most = read.min().total_seconds(), read.max().total_seconds()
+    return f"{least:.1f} to {most:.1f} s" if most > SPREAD * least > 0 else ""
 
 
 def _servers(rows: pd.DataFrame, connections: pd.DataFrame) -> tuple[int, str]:
