@@ -198,9 +198,12 @@ class Pipeline:
         flow = connection.flow
         assert flow.connections is not None
         flow.connections.remove(connection)
+        packet, last = self.packet, (flow.last_time, flow.last_packet, flow.last_file)
+        flow.last_time, flow.last_packet, flow.last_file = packet.time, packet.number, packet.file  # if it is read late
         if self.rules is not None:
             self.rules.connection(connection)
         self.observer.connection(connection)
+        flow.last_time, flow.last_packet, flow.last_file = last
         self.bytes.connection(connection)
         part_connection(connection)
 

@@ -427,11 +427,11 @@ class Layer:
         self.state = GUESSING
         shaking = keylog.CLIENT_HANDSHAKE, keylog.SERVER_HANDSHAKE
         running = keylog.CLIENT_TRAFFIC, keylog.SERVER_TRAFFIC
-        labels: tuple[str, ...] = running if self._agreed is None else (*shaking, *running)
+        labels = (*running, *shaking) if self._agreed is None else (*shaking, *running)
         if self.client is not None:
             labels = labels[0::2] if direction is self.client else labels[1::2]
         for first, stop in WINDOWS if self._agreed is None else ((0, direction.slack + 1),):
-            for label in labels:
+            for label in [each for each in labels if first == 0 or each in running]:  # handshakes are short
                 for random, secret in self.secrets.unused(label):
                     if not self._tries:
                         return None
@@ -459,7 +459,8 @@ class Layer:
                 if each.queue:
                     each.phase, each.opener = each.queue.pop()
                 each.queue = []
-                each.slack = WINDOWS[-1][1] if self._agreed is None else each.slack
+        if self._agreed is None:
+            direction.slack = direction.peer.slack = WINDOWS[-1 if running else 0][1]
 
 
 def _queue(suite: Suite, found: dict[str, bytes], labels: tuple[tuple[int, str], ...]) -> list[tuple[int, Opener]]:
