@@ -135,9 +135,8 @@ def test_secrets_on_standard_input_may_come_after_their_flow(expected):
 
 @pytest.mark.parametrize("first", [12, 20])
 def test_begun_in_the_middle_on_a_pipe_with_secrets_after_it(first):
-    header, packets = capture_of("t13_16k")
-    count = len(packets)
-    everything = pcapng("t13_16k", count - first, packets[first:])
+    packets = capture_of("t13_16k")[1][first:]
+    everything = pcapng("t13_16k", len(packets), packets)
     late, expected = tables(Pipe(everything)), tables(io.BytesIO(everything))
     for table in TABLES:
         assert getattr(late, table).equals(getattr(expected, table)), table

@@ -219,17 +219,14 @@ class Layer:
 
     def waits(self, direction: Direction, kind: int) -> bool:
         """Must a record of this kind wait for the other direction's hello, for keys, or for the server's word?"""
+        protected = direction.is_protected(kind)
+        if self.state == HELLOS and protected and (not direction.said_hello or direction.peer.ended >= 0):
+            self.missed()
         if self.state == READY:
             return direction.phase == EARLY and self._early_accepted is None and not self.blind
-        if self.state == KEYS_AWAITED and direction.searching:
-            return True
-        if not direction.is_protected(kind):
-            return False
-        if self.state == HELLOS:
-            if not direction.said_hello or direction.peer.ended >= 0:
-                self.blind = True
-            return not self.blind
-        return self.state == KEYS_AWAITED
+        if self.state == KEYS_AWAITED:
+            return protected or direction.searching
+        return self.state == HELLOS and protected and not self.blind
 
     def puts_off(self, direction: Direction) -> bool:
         """A record did not open, of a connection whose hellos are missing: may the secrets that open it still come?"""
@@ -427,7 +424,7 @@ class Layer:
         self.state = GUESSING
         shaking = keylog.CLIENT_HANDSHAKE, keylog.SERVER_HANDSHAKE
         running = keylog.CLIENT_TRAFFIC, keylog.SERVER_TRAFFIC
-        labels = (*running, *shaking) if self._agreed is None else (*shaking, *running)
+        labels: tuple[str, ...] = (*running, *shaking) if self._agreed is None else (*shaking, *running)
         if self.client is not None:
             labels = labels[0::2] if direction is self.client else labels[1::2]
         for first, stop in WINDOWS if self._agreed is None else ((0, direction.slack + 1),):

@@ -126,6 +126,8 @@ class Direction(Waiting):
                 continue
             if self.layer.waits(self, text[at]):
                 return self.wait(text, at, offset)
+            if self.carrier.reader is not self:  # what had waited, and is read by now, told that
+                break
             if self.searching:
                 at = self._search(text, at, offset)
                 if self.searching:

@@ -1,4 +1,4 @@
-"""Streams of an HTTP/2 connection whose request the capture lacks, or does not tell: WebSockets if their data is frames."""
+"""Streams of an HTTP/2 connection whose request the capture lacks or does not tell: WebSockets if they carry frames."""
 
 from __future__ import annotations
 
