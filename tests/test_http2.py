@@ -29,6 +29,7 @@ from http2_talk import (
     close,
     data,
     goaway,
+    goodbye,
     h2,
     masked,
     reset,
@@ -46,12 +47,6 @@ STEPS = pytest.mark.parametrize("step", [0, 1, 7, 300])
 def row(talk: Talk, stream: int = 1) -> Any:
     rows = talk.analyze().connections
     return rows[rows["http_stream"] == stream].iloc[0]
-
-
-def goodbye(talk: Talk, stream: int, code: int = 1000) -> Talk:
-    """Both Closes, both END_STREAMs."""
-    talk.client(data(stream, masked(CLOSE, close(code)), end=True))
-    return talk.server(data(stream, frame(CLOSE, close(code)), end=True))
 
 
 @STEPS
