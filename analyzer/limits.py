@@ -43,11 +43,15 @@ LINGER_SECONDS = 5
 """Capture time that an ended flow is kept for late packets: enough for a few retransmissions of a FIN (RFC 6298: the
 first after 1 s at the most once a round trip is known)."""
 
-TLS_HELD = 1 << 20
-"""Bytes of one TLS connection kept while its secrets may still come in an input that can be read only once."""
+TLS_HELD = 4 << 20
+"""Bytes of one TLS connection kept while its secrets may still come in an input that can be read only once; there is
+room for a dozen such (KEPT_IN_ALL_BYTES)."""
+
+TLS_OUTLIVING = 4 << 10
+"""Memory of a TLS connection that is over and waits for its secrets, beside what is held of it: counted with that."""
 
 TLS_GIVEN_UP = 50_000
-"""Client randoms remembered of TLS connections that waited for secrets in vain, to say how many came too late: 5 MB."""
+"""Client randoms remembered of TLS connections let go before their secrets came, to say of how many they did: 5 MB."""
 
 TLS_TRIES = 200_000
 """Trial decryptions of records of one TLS connection, about a microsecond each: to find its secret, or its place after

@@ -119,6 +119,8 @@ class Pipeline:
         """Read everything; raises CannotRead when none of the inputs can be read."""
         with _few_collections():
             self.captures.run()
+            if self.secrets is not None:
+                self.secrets.over()
             self.streams.finish()
             for flow in self.services.kept():
                 self._judge_failed(flow)
@@ -196,16 +198,25 @@ class Pipeline:
         flow = connection.flow
         assert flow.connections is not None
         flow.connections.remove(connection)
+        packet, last = self.packet, (flow.last_time, flow.last_packet, flow.last_file)
+        flow.last_time, flow.last_packet, flow.last_file = packet.time, packet.number, packet.file  # if it is read late
         if self.rules is not None:
             self.rules.connection(connection)
         self.observer.connection(connection)
+        flow.last_time, flow.last_packet, flow.last_file = last
         self.bytes.connection(connection)
         part_connection(connection)
 
     def _finished(self, flow: Flow) -> None:
-        """Nothing more comes of a flow; whether a failed TLS handshake is a row may not be known before the end."""
-        failed = None if flow.tls is None else flow.tls.failed
-        if failed is None:
+        """Nothing more comes of a flow. Whether it is a row may not be known before its secrets come, or, of a failed
+        TLS handshake, before the end."""
+        tls = flow.tls
+        if tls is not None and tls.awaits is not None and tls.awaits.outlive(self._finished):
+            return
+        failed = None if tls is None else tls.failed
+        if flow.connections is None:
+            self._leave(flow)
+        elif failed is None:
             self._close(flow)
         elif self.services.knows(failed) or not self.services.keep(flow):
             self._judge_failed(flow)
@@ -219,9 +230,13 @@ class Pipeline:
             self._recognised(failed)
             self._close(flow)
         else:
-            self.no_websocket_packets += flow.packets
             self.services.others += 1
-            part(flow)
+            self._leave(flow)
+
+    def _leave(self, flow: Flow) -> None:
+        """A flow that was kept is no WebSocket's."""
+        self.no_websocket_packets += flow.packets
+        part(flow)
 
     def _close(self, flow: Flow) -> None:
         """Hand over what is known of a flow."""
@@ -262,8 +277,8 @@ class Pipeline:
             told.append(f"{known}: {streams.forgotten} were forgotten before their end")
         late = 0 if self.secrets is None else self.secrets.too_late()
         if late:
-            waited = "on a pipe they are waited for until it ends; a file is searched as a whole"
-            told.append(f"secrets of {late} TLS connections came too late, after what they open: {waited}")
+            waited = f"on a pipe {limits.TLS_HELD >> 20} MiB of each wait for them; a file is searched as a whole"
+            told.append(f"secrets of {late} TLS connections came too late, after what they open was let go: {waited}")
         self.account.problems += [Problem(self.captures.inputs[0].name, what) for what in told]
 
     def _note_limits(self, connection: Connection, flow: Flow) -> None:

@@ -85,6 +85,7 @@ cdef class Tls:
     cdef public bint decrypted
     cdef public list alerts
     cdef public Connection failed
+    cdef public object awaits
     cdef public str inferred_initiator
     cdef public long long inferred_reason_length, inferred_ping_period
 

@@ -276,8 +276,10 @@ class Tls:
 
     sni: the host name asked for; alpn: the protocol that the server chose; version: "1.2", "1.3", ...; decrypted: plain
     bytes came of it. alerts: (sent by the client, description, time, packet) as they came. failed: the row of a
-    connection whose handshake failed, None if it did not. inferred_...: what record lengths let one guess where nothing
-    is decrypted: whose Close came first ("client", "server"), bytes of its reason, nanoseconds between Pings.
+    connection whose handshake failed, None if it did not. awaits: the TLS layer of a flow that is over and still waits
+    for its secrets; flow.connections then only says that there may be some. inferred_...: what record lengths let one
+    guess where nothing is decrypted: whose Close came first ("client", "server"), bytes of its reason, nanoseconds
+    between Pings.
     """
 
     def __init__(self) -> None:
@@ -287,6 +289,7 @@ class Tls:
         self.decrypted: cython.bint = False
         self.alerts: list[tuple[bool, int, int, int]] = []
         self.failed: Connection | None = None
+        self.awaits: Any = None
         self.inferred_initiator: str | None = None
         self.inferred_reason_length: cython.longlong = MISSING
         self.inferred_ping_period: cython.longlong = MISSING

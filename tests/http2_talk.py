@@ -6,7 +6,7 @@ import struct
 from typing import Any
 
 import hpack
-from conversation import KEY, frame
+from conversation import CLOSE, KEY, frame
 
 import analyzer
 
@@ -133,6 +133,12 @@ class Talk:
     def analyze(self, **options: Any) -> Any:
         """The analysis; every byte is in one cell of the ledger."""
         return analyzed(self.packets, **options)
+
+
+def goodbye(talk: Talk, stream: int, code: int = 1000) -> Talk:
+    """Both Closes, both END_STREAMs."""
+    talk.client(data(stream, masked(CLOSE, close(code)), end=True))
+    return talk.server(data(stream, frame(CLOSE, close(code)), end=True))
 
 
 def analyzed(packets: list[tuple[int, bytes]], **options: Any) -> Any:

@@ -29,6 +29,7 @@ from http2_talk import (
     close,
     data,
     goaway,
+    goodbye,
     h2,
     masked,
     reset,
@@ -46,12 +47,6 @@ STEPS = pytest.mark.parametrize("step", [0, 1, 7, 300])
 def row(talk: Talk, stream: int = 1) -> Any:
     rows = talk.analyze().connections
     return rows[rows["http_stream"] == stream].iloc[0]
-
-
-def goodbye(talk: Talk, stream: int, code: int = 1000) -> Talk:
-    """Both Closes, both END_STREAMs."""
-    talk.client(data(stream, masked(CLOSE, close(code)), end=True))
-    return talk.server(data(stream, frame(CLOSE, close(code)), end=True))
 
 
 @STEPS
@@ -537,6 +532,50 @@ def test_a_stream_that_began_within_the_capture_and_asked_for_something_else_is_
         talk.client(data(7, masked(TEXT, b"question %d" % number)), data(9, masked(TEXT, b"question %d" % number)))
         talk.server(data(7, frame(TEXT, b"answer %d" % number)), data(9, frame(TEXT, b"answer %d" % number)))
     assert set(talk.end().analyze().connections["http_stream"]) == {1, 3}
+
+
+def chat(talk: Talk, stream: int, count: int = 6) -> Talk:
+    for number in range(count):
+        talk.client(data(stream, masked(TEXT, b"question %d" % number)))
+        talk.server(data(stream, frame(TEXT, b"answer %d" % number)))
+    return talk
+
+
+def unsaid(fields: list[tuple[str, str]], status: int = 200) -> list[Any]:
+    """Rows of a capture that begins when every field that stream 3 asks with stands in tables already."""
+    talk = Talk().hello()
+    talk.client(h2(HEADERS, END_HEADERS, 1, talk.block(True, fields)))
+    talk.server(talk.answer(1, status), h2(6, 0, 0, bytes(8))).client(reset(1))
+    begin = len(talk.packets)
+    talk.client(h2(6, 1, 0, bytes(8)), h2(6, 0, 0, bytes(8)), h2(6, 0, 0, bytes(8)))
+    talk.client(h2(HEADERS, END_HEADERS, 3, talk.block(True, fields))).server(talk.answer(3, status))
+    asked = talk.time
+    goodbye(chat(talk, 3), 3, 4001)
+    talk.end()
+    rows = analyzed(talk.packets[begin:]).connections
+    return [(row, asked) for row in rows.itertuples()]
+
+
+def test_a_connect_that_refers_to_what_the_capture_lacks_is_told_by_its_frames():
+    ((row, asked),) = unsaid(Talk().request("/chat", ("origin", "https://example.org")))
+    assert (row.opening, row.http, row.http_stream, row.http_status) == ("midstream", "2", 3, 200)
+    assert (row.client_code, row.server_code, row.outcome) == (4001, 4001, "clean")
+    assert (row.client_messages, row.server_messages) == (6, 6)
+    for name, value in (("path", "/chat"), ("host", "example.org"), ("origin", "https://example.org")):
+        assert pd.isna(getattr(row, name)) or getattr(row, name) == value
+    assert pd.isna(row.path) and row.start.value == asked - 1000
+
+
+def test_a_request_that_is_no_connect_or_was_refused_is_not_searched():
+    post = [(":method", "POST"), (":path", "/rpc"), (":scheme", "https"), ("x-some", "thing")]
+    assert unsaid(post) == []
+    assert unsaid(Talk().request("/chat"), status=404) == []
+
+
+def test_a_capture_that_begins_with_a_data_frame_larger_than_a_piece():
+    talk = Talk(16384, opened=False).server(data(1, frame(BINARY, bytes(16380))))
+    (row,) = goodbye(chat(talk, 1), 1).end().analyze().connections.itertuples()
+    assert (row.http, row.http_stream, row.opening, row.outcome) == ("2", 1, "midstream", "clean")
 
 
 def test_an_answer_that_stands_before_its_connect_is_counted():

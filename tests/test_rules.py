@@ -124,6 +124,18 @@ class TestHandshake:
         rules.request(talk.connection, LINE, fields(REQUEST))
         assert [(row.rule, row.severity) for row in told.rows] == [("H3", "note")]
 
+    def test_h3_a_key_is_not_used_again_by_a_request_that_was_sent_before(self) -> None:
+        told = Told()
+        rules = Rules(Packet(), told)
+        for recognised in (2_000, 1_000):  # a proxy's, and its client's that waited for its secrets
+            connection = Talk().connection
+            connection.number = 0
+            connection.recognised = recognised
+            rules.request(connection, LINE, fields(REQUEST))
+            connection.http_status = 101
+            rules.answer(connection, fields(ANSWER))
+        assert told.rows == []
+
     def test_h3_a_proxy_hands_the_key_on(self) -> None:
         told = Told()
         rules = Rules(Packet(), told)

@@ -201,6 +201,16 @@ def test_tls_1_3_is_read_from_the_middle(name, truth):
         assert low.text or high.text
 
 
+@pytest.mark.parametrize("name", ["t13_aes128", "t13_chacha", "t13_ccm", "t13_16k", "t13_keyupdate"])
+def test_tls_1_3_is_read_from_within_its_handshake(name, truth):
+    header, packets = capture_of(name)
+    carrying = [index for index, packet in enumerate(packets) if has_data(packet)]
+    got = read(header + b"".join(packets[carrying[1] :]), keys_of(name))
+    ((flow, *directions),) = got.found
+    for kept, whole in zip(directions, truth[name][flow.low_port, flow.high_port], strict=True):
+        assert kept.text == whole
+
+
 @pytest.mark.parametrize("name", ["t13_aes128", "t13_chacha", "t13_ccm", "t13_hrr", "t13_16k", "t13_keyupdate"])
 def test_secrets_under_a_random_that_is_not_on_the_wire_are_found_by_trial(name, truth):
     lines = (DATA / f"{name}.keys").read_text().splitlines()

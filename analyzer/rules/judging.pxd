@@ -8,6 +8,7 @@ cdef class Rules:
     cdef bint told
     cdef object frames, connecting
     cdef dict keys
+    cdef long long latest
     cdef tuple asked, answered
     cdef tuple asked_findings, answered_findings
     cpdef object judge_of(self, Connection connection)

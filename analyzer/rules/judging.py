@@ -26,7 +26,10 @@ TOLD_BY = ("request", "syn")  # how the client was told where its frames' mask b
 
 
 class Rules:
-    """The rules over all connections of a run. told: the observer wants each broken rule, not only how many."""
+    """The rules over all connections of a run.
+
+    told: the observer wants each broken rule, not only how many. latest: the latest time of a request.
+    """
 
     def __init__(self, packet: Packet, observer: Observer, told: bool = True) -> None:
         self.packet = packet
@@ -34,6 +37,7 @@ class Rules:
         self.told = told
         self.frames = FrameJudge(self)
         self.connecting: Counter[Any] = Counter()
+        self.latest: cython.longlong = NO_TIME
         self.keys: dict[str, int] = {}  # the connection that used it; before its answer -1 - that
         self.asked: Any = None
         self.asked_findings: Any = ()
@@ -66,8 +70,10 @@ class Rules:
             if len(self.keys) >= limits.KEYS_COMPARED:
                 self.keys.clear()
             self.keys[known] = -1 - connection.number
-        elif before is not None and before >= 0:  # else a proxy hands it on, while its own client waits
+        elif before is not None and before >= 0 and connection.recognised >= self.latest:
+            # else a proxy hands it on, while its own client waits; or handed it on, and this waited for its secrets
             self.tell(connection.client, [("H3", NOTE, "a new key", f"{key}, as in connection {before}")])
+        self.latest = max(self.latest, connection.recognised)
         who: Any = None
         if connection.origin is not None and (connection.user_agent or "").startswith(BROWSERS):
             who = _browser(connection)

@@ -2,29 +2,20 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 
 from analyzer import limits
 from analyzer.records import END_CAPTURE, END_RST, Connection, Flow, Packet, Source, Tls
 from analyzer.room import Room
 from analyzer.tls import keylog
 from analyzer.tls.ciphers import Opened, Opener, Tls13, openers
-from analyzer.tls.directions import (
-    APPLICATION_DATA,
-    EARLY,
-    GUESSING,
-    HELLOS,
-    KEYS_AWAITED,
-    READY,
-    RUNNING,
-    SHAKING,
-    Direction,
-)
+from analyzer.tls.directions import APPLICATION_DATA, EARLY, RUNNING, SHAKING, Direction
 from analyzer.tls.hellos import EARLY_DATA, ENCRYPT_THEN_MAC, VERSIONS, Hello, protocol_of
 from analyzer.tls.keylog import Secrets
 from analyzer.tls.shape import Shape, overhead_of
 from analyzer.tls.suites import TLS_1_3 as TLS_1_3_SUITES
 from analyzer.tls.suites import Suite, suite_of, suites_for
+from analyzer.tls.waiting import GUESSING, HELLOS, KEYS_AWAITED, READY
 from analyzer.tls.watch import Watched, account, decide
 
 TLS_1_3 = 0x0304
@@ -52,8 +43,8 @@ class Layer:
     begin(flow, low, high, start, stop): looks at the first plain bytes, see Openings.begin; begun: it was called.
     recognised(connection): gives a row its number. parted: others read on.
     state: the hellos are to come; they have, but keys may still come (KEYS_AWAITED); secrets are tried (GUESSING);
-    the keys are set. blind: a hello may be missing. early_accepted: None until the server says (RFC 8446 4.2.10).
-    facts: what is observed of it, kept on the flow.
+    the keys are set. blind: a hello may be missing; resigned: what is not known by now is not waited for any longer.
+    early_accepted: None until the server says (RFC 8446 4.2.10). facts: what is observed of it, kept on the flow.
     """
 
     def __init__(
@@ -72,7 +63,7 @@ class Layer:
         self.secrets = secrets
         self.room = room
         self.proxied: str | None = None
-        self.begun = self.blind = self.is_tls13 = self.parted = False
+        self.begun = self.blind = self.resigned = self.is_tls13 = self.parted = False
         self.state = HELLOS
         self.client: Direction | None = None
         self.suite: Suite | None = None
@@ -87,6 +78,8 @@ class Layer:
         self._early = False
         self._early_accepted: bool | None = None
         self._held = self._held_pieces = 0
+        self._awaited = b""
+        self._finished: Callable[[Flow], object] | None = None
         self._tries = limits.TLS_TRIES
         self.low, self.high = Direction(self, packet, low, flow.low), Direction(self, packet, high, flow.high)
         self.low.peer, self.high.peer = self.high, self.low
@@ -144,6 +137,7 @@ class Layer:
         if self._client_random is None or self._server_hello is None or self.client is None or self.parted:
             return
         hello, self._server_hello = self._server_hello, None
+        self._stop_awaiting()
         self._agreed = hello
         self.is_tls13 = hello.version == TLS_1_3
         self.suite = suite_of(hello.suite) if self.is_tls13 == (hello.suite in TLS_1_3_SUITES) else None
@@ -192,8 +186,9 @@ class Layer:
             return
         if self.suite is None:
             self.let_go()
-        elif self.secrets.more_may_come():
-            self.state = KEYS_AWAITED
+        elif self._more_may_come():
+            assert self._client_random is not None
+            self._await(self._client_random)
         else:
             self._guess()
 
@@ -224,15 +219,43 @@ class Layer:
 
     def waits(self, direction: Direction, kind: int) -> bool:
         """Must a record of this kind wait for the other direction's hello, for keys, or for the server's word?"""
+        protected = direction.is_protected(kind)
+        if self.state == HELLOS and protected and (not direction.said_hello or direction.peer.ended >= 0):
+            self.missed()
         if self.state == READY:
             return direction.phase == EARLY and self._early_accepted is None and not self.blind
-        if not direction.is_protected(kind):
+        if self.state == KEYS_AWAITED:
+            return protected or direction.searching
+        return self.state == HELLOS and protected and not self.blind
+
+    def puts_off(self, direction: Direction) -> bool:
+        """A record did not open, of a connection whose hellos are missing: may the secrets that open it still come?"""
+        known = self._agreed is not None or self.state == READY or self.begun
+        if known or not self._more_may_come():
             return False
-        if self.state == HELLOS:
-            if not direction.said_hello or direction.peer.ended >= 0:
-                self.blind = True
-            return not self.blind
-        return self.state == KEYS_AWAITED
+        self._await(b"")
+        return True
+
+    def _more_may_come(self) -> bool:
+        return not self.resigned and self.secrets.more_may_come()
+
+    def _await(self, random: bytes) -> None:
+        """Wait for the secrets with this client random, or for the end of all."""
+        self.state, self._awaited = KEYS_AWAITED, random
+        self.secrets.wait(self, random)
+
+    def _stop_awaiting(self) -> None:
+        """They have come, or are waited for no longer: what is held is read next, also that of a flow that is over."""
+        if self.state != KEYS_AWAITED:
+            return
+        self.state = HELLOS
+        self.secrets.leave(self, self._awaited)
+        if self.facts.awaits is self:
+            self.facts.awaits = None
+            self.flow.connections = self.flow.connections or None
+        for each in (self.low, self.high):
+            if each.ended >= 0 and each.held is not None:
+                each.carrier.reader = each
 
     def missed(self) -> None:
         """Bytes of a direction are missing: a hello may be among them."""
@@ -249,40 +272,67 @@ class Layer:
     def check_held(self) -> None:
         """Nothing waits any longer where too much does."""
         if self._held > limits.TLS_HELD:
-            self._stop_waiting()
+            self._give_way()
         else:
             self._tell_cost()
 
     def _tell_cost(self) -> None:
         """Have what is held count for the room of all."""
         waits = not self.parted and (self.low.held is not None or self.high.held is not None)
-        self.room.weigh(self, self._held if waits else 0, Layer._stop_waiting)
+        cost = self._held + (0 if self._finished is None else limits.TLS_OUTLIVING)
+        self.room.weigh(self, cost if waits else 0, Layer._give_way)
 
     def look_again(self) -> None:
-        """Have the secrets come?"""
-        if self.state == KEYS_AWAITED and self.secrets.take_new():
-            self._keys_came()
-
-    def _keys_came(self) -> None:
+        """The secrets that were awaited have come, or never will (Secrets.wait)."""
+        self._stop_awaiting()
         if self._agreed is not None and self.suite is not None and self._set_keys(self._agreed, self.suite):
             self._resume()
+            self._conclude()
+        else:
+            self._resign()
 
     def last_call(self) -> None:
-        """A direction that waits has ended: once nothing more comes, what is held must be read or given up."""
-        self.look_again()
-        if all(each.ended >= 0 for each in (self.low, self.high)) or {self.low.ended, self.high.ended} & {
-            END_CAPTURE,
-            END_RST,
-        }:
-            self._stop_waiting()
+        """A direction that waits has ended. When the flow is over, only secrets are still waited for."""
+        self.secrets.take_new()
+        if self.parted or not (
+            all(each.ended >= 0 for each in (self.low, self.high))
+            or {self.low.ended, self.high.ended} & {END_CAPTURE, END_RST}
+        ):
+            return
+        if self.state != KEYS_AWAITED or not self._more_may_come():
+            self._resign()
+        elif self.facts.awaits is None:
+            self.facts.awaits = self
+            self.flow.connections = self.flow.connections or []
 
-    def _stop_waiting(self) -> None:
-        self.blind = True
-        if self.state == KEYS_AWAITED:
-            if self._client_random is not None:
-                self.secrets.give_up(self._client_random)
+    def outlive(self, finished: Callable[[Flow], object]) -> bool:
+        """Nothing more comes of the flow. True: secrets are still waited for, and finished(flow) comes after that."""
+        self.secrets.take_new()
+        if self.facts.awaits is None:
+            return False
+        self._finished = finished
+        self._tell_cost()
+        return True
+
+    def _conclude(self) -> None:
+        finished, self._finished = self._finished, None
+        if finished is not None:
+            finished(self.flow)
+
+    def _give_way(self) -> None:
+        """Too much is held."""
+        if self.state == KEYS_AWAITED and self._awaited:
+            self.secrets.give_up(self._awaited)
+        self._resign()
+
+    def _resign(self) -> None:
+        """Nothing is waited for any longer: what is held is read as far as that goes."""
+        self.blind = self.resigned = True
+        self._stop_awaiting()
+        if self.state == HELLOS and self._agreed is not None and self.suite is not None:
             self._guess()
         self._resume()
+        self._conclude()
 
     def _resume(self) -> None:
         """Read what need not wait any longer, both directions in the order in which it came."""
@@ -290,13 +340,16 @@ class Layer:
             return
         ready = [each for each in (self.low, self.high) if each.held is not None]
         ready = [each for each in ready if not self.waits(each, APPLICATION_DATA)]
-        pieces = [(piece, each) for each in ready for piece in each.release()]
-        for piece, direction in sorted(pieces, key=lambda entry: entry[0][0]):
-            direction.read_held(piece)
-        for direction in ready:
-            if direction.held is None and direction.ended >= 0 and direction.carrier.reader is direction:
-                direction.finish()
+        self._read_held(ready)
         self._tell_cost()
+
+    def _read_held(self, ready: Iterable[Direction]) -> None:
+        """Read what these directions hold, in the order in which it came."""
+        pieces = [(piece, each) for each in ready for piece in each.release()]
+        for piece, direction in sorted(pieces, key=lambda entry: entry[0].order):
+            direction.read_held(piece)
+        if self.parted or (self.low.held is None and self.high.held is None):
+            self._held = 0
 
     # without keys
 
@@ -336,12 +389,10 @@ class Layer:
         for direction in (self.low, self.high):
             direction.leave(bytes(direction.pending))
             direction.pending.clear()
-        waited = [(piece, each) for each in (self.low, self.high) for piece in each.release()]
-        for piece, direction in sorted(waited, key=lambda entry: entry[0][0]):
-            direction.read_held(piece)
-        for each in (self.low, self.high):
-            if each.ended >= 0:
-                each.watch.end(each.ended)
+        ended = [each for each in (self.low, self.high) if each.finished]
+        self._read_held((self.low, self.high))
+        for each in ended:
+            each.watch.end(each.ended)
 
     def over(self, how: int) -> None:
         """A direction has ended, and nobody watches it."""
@@ -373,11 +424,11 @@ class Layer:
         self.state = GUESSING
         shaking = keylog.CLIENT_HANDSHAKE, keylog.SERVER_HANDSHAKE
         running = keylog.CLIENT_TRAFFIC, keylog.SERVER_TRAFFIC
-        labels: tuple[str, ...] = running if self._agreed is None else (*shaking, *running)
+        labels: tuple[str, ...] = (*running, *shaking) if self._agreed is None else (*shaking, *running)
         if self.client is not None:
             labels = labels[0::2] if direction is self.client else labels[1::2]
         for first, stop in WINDOWS if self._agreed is None else ((0, direction.slack + 1),):
-            for label in labels:
+            for label in [each for each in labels if first == 0 or each in running]:  # handshakes are short
                 for random, secret in self.secrets.unused(label):
                     if not self._tries:
                         return None
@@ -405,7 +456,8 @@ class Layer:
                 if each.queue:
                     each.phase, each.opener = each.queue.pop()
                 each.queue = []
-                each.slack = WINDOWS[-1][1] if self._agreed is None else each.slack
+        if self._agreed is None:
+            direction.slack = direction.peer.slack = WINDOWS[-1 if running else 0][1]
 
 
 def _queue(suite: Suite, found: dict[str, bytes], labels: tuple[tuple[int, str], ...]) -> list[tuple[int, Opener]]:

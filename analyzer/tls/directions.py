@@ -7,14 +7,15 @@ next record that opens.
 from __future__ import annotations
 
 import re
+from contextlib import suppress
 from typing import TYPE_CHECKING, Any
 
-from analyzer import limits
-from analyzer.records import Half, Moment, Packet, Reader, Source
+from analyzer.records import Half, Packet, Source
 from analyzer.tls import hellos
 from analyzer.tls.ciphers import Opened, Opener, Tls13
 from analyzer.tls.keys import next_secret
 from analyzer.tls.plaintext import Plaintext
+from analyzer.tls.waiting import READY, Waiting
 
 if TYPE_CHECKING:
     from analyzer.tls.connection import Layer
@@ -26,77 +27,39 @@ LONGEST = 16384 + 2048  # body of a record (RFC 5246 6.2.3)
 SMALLEST = 22  # a record of TLS 1.3 with an empty content, as good as
 RECORD_START = re.compile(rb"[\x14-\x17]\x03[\x00-\x04]")
 EARLY, SHAKING, RUNNING = range(3)  # phases of TLS 1.3
-HELLOS, KEYS_AWAITED, GUESSING, READY = range(4)  # states of the layer
 EVERYTHING = 1 << 62
-HELD_ENTRY = 200  # what keeping one piece costs beside its bytes
-
-Held = tuple[int, bytes, int, Moment, int, bool]  # order in both directions, bytes, offset, moment, gap, cut
 
 
-class Direction(Reader):
+class Direction(Waiting):
     """Reads the records of one direction.
 
     source: gives the plain bytes. opener: opens the records now, those with `sequence` next; queue: (phase, opener) of
     those that follow in TLS 1.3; next_opener: for after ChangeCipherSpec, before TLS 1.3; opaque: that came without
     keys. slack: how many records may have been missed since the last that opened. good_end: where that one ended.
     pending: bytes of a record that is not whole, `needed` with those it waits for; to_pass: bytes of a record with a
-    hole, to pass over; searching: the next record is still to be found.
-    held: what waits for keys or for the other direction's hello. watch: who reads on where there are no keys.
+    hole, to pass over; searching: the next record is still to be found. finished: so is what is read. framing,
+    undecrypted, beside: bytes to account for. watch: who reads on where there are no keys.
     """
 
     def __init__(self, layer: Layer, packet: Packet, carrier: Source, half: Half) -> None:
-        self.layer = layer
-        self.packet = packet
-        self.carrier = carrier
-        self.half = half
+        super().__init__(layer, packet, carrier, half)
         self.source = Plaintext(carrier)
         self.peer: Direction = None  # type: ignore[assignment]  # set by the layer
         self.opener: Opener | None = None
         self.next_opener: Opener | None = None
         self.queue: list[tuple[int, Opener]] = []
         self.phase = SHAKING
-        self.sequence = self.slack = self.to_pass = self.passed_over = self.framing = self.undecrypted = self.beside = 0
+        self.sequence = self.slack = self.to_pass = self.passed_over = self.undecrypted = self.beside = 0
         self.pending = bytearray()
         self.needed = HEADER
-        self.messages = bytearray()
+        self.messages = hellos.Messages()
         self.good_end = carrier.offset
-        self.searching = self.opaque = self.said_hello = self.cut = self.failed = False
-        self.held: list[Held] | None = None
+        self.searching = self.opaque = self.said_hello = self.cut = self.failed = self.finished = False
         self.watch: Any = None
-        self.ended = -1
-        carrier.reader = self
 
-    def data(self, start: int, stop: int) -> None:
-        """See Reader."""
-        chunk = bytes(self.packet.data[start:stop])
-        self.framing += len(chunk)
-        if self.held is None:
-            self._take(chunk, self.carrier.offset)
-        else:
-            self._hold(chunk, self.carrier.offset)
-            self.layer.look_again()
-        self._account()
-
-    def gap(self, size: int, cut: bool) -> None:
-        """See Reader."""
-        if self.held is not None:
-            self._hold_gap(size, cut)
-        else:
-            self._miss(size, cut)
-        self._account()
-
-    def end(self, how: int) -> None:
-        """See Reader."""
-        self.ended = how
-        if self.held is not None:
-            self.layer.last_call()
-        else:
-            self.finish()
-        self._account()
-        self.layer.over(how)
-
-    def finish(self) -> None:
-        """Nothing more comes."""
+    def finish(self, how: int) -> None:
+        """See Waiting."""
+        self.finished = True
         self.undecrypted += len(self.pending)
         self.framing -= len(self.pending)
         hole = self.carrier.offset - len(self.pending) - self.good_end
@@ -104,25 +67,28 @@ class Direction(Reader):
         if self.failed and hole > 0:
             self._give_gap(max(1, hole - SMALLEST))
         if self.source.reader is not None:
-            self.source.reader.end(self.ended)
+            self.source.reader.end(how)
+        self.account()
+        self.layer.over(how)
 
     def let_go(self) -> None:
         """Nothing of this direction is wanted any more."""
-        left = len(self.pending) + sum(len(entry[1]) for entry in self.held or ())
+        left = len(self.pending) + sum(len(piece.chunk) for piece in self.held or ())
         self.undecrypted += left
         self.framing -= left
         self.pending.clear()
         self.held = None
         self.carrier.reader = None
         self.carrier.skip = EVERYTHING
-        self._account()
+        self.account()
 
     def part(self) -> None:
         """The flow is over: leave no ring of records behind."""
         self.source.reader = None
         self.layer = self.peer = self.watch = None  # type: ignore[assignment]
 
-    def _account(self) -> None:
+    def account(self) -> None:
+        """See Waiting."""
         self.layer.account("TLS framing", self.framing)
         self.layer.account("undecrypted", self.undecrypted)
         self.layer.account("before the upgrade", self.beside)
@@ -133,47 +99,10 @@ class Direction(Reader):
         self.undecrypted += size
         self.framing -= size
 
-    # what waits
-
-    def _hold(self, chunk: bytes, offset: int) -> None:
-        assert self.held is not None
-        order = self.layer.hold(len(chunk) + HELD_ENTRY)
-        self.held.append((order, chunk, offset, Moment(self.packet, self.half), 0, False))
-        self.layer.check_held()
-
-    def _hold_gap(self, size: int, cut: bool) -> None:
-        assert self.held is not None
-        order = self.layer.hold(HELD_ENTRY)
-        self.held.append((order, b"", 0, Moment(self.packet, self.half), size, cut))
-        self.layer.check_held()
-
-    def release(self) -> list[Held]:
-        """What was held; it is to be given to read_held."""
-        held, self.held = self.held or [], None
-        return held
-
-    def read_held(self, piece: Held) -> None:
-        """Read a piece that was held, at its own moment, unless it must wait again."""
-        _, chunk, offset, moment, gap, cut = piece
-        if self.held is not None:
-            self.held.append(piece)
-        elif gap and self.carrier.reader is not None:
-            (self._miss if self.carrier.reader is self else self.carrier.reader.gap)(gap, cut)
-        else:
-            now = Moment(self.packet, self.half)
-            moment.recall(self.packet, self.half, True)
-            try:
-                if self.carrier.reader is self:
-                    self._take(chunk, offset)
-                else:
-                    self.leave(chunk)
-            finally:
-                now.recall(self.packet, self.half, True)
-
     # finding records
 
-    def _take(self, chunk: bytes, offset: int) -> None:
-        """Bytes that follow what came before; offset: of the first in the carrier."""
+    def take(self, chunk: bytes, offset: int) -> None:
+        """See Waiting."""
         if self.pending:
             offset -= len(self.pending)
             self.pending += chunk
@@ -196,9 +125,9 @@ class Direction(Reader):
                 at += passed
                 continue
             if self.layer.waits(self, text[at]):
-                self.held = []
-                self._hold(text[at:], offset + at)
-                return size
+                return self.wait(text, at, offset)
+            if self.carrier.reader is not self:  # what had waited, and is read by now, told that
+                break
             if self.searching:
                 at = self._search(text, at, offset)
                 if self.searching:
@@ -217,6 +146,8 @@ class Direction(Reader):
                 self.needed = HEADER + length
                 return at
             if not self._record(text[at : at + HEADER], text[at + HEADER : stop], offset + at, offset + stop):
+                if self.layer.puts_off(self):
+                    return self.wait(text, at, offset)
                 self._refused(text[at + HEADER : stop])
             at = stop
         if at < size:
@@ -224,14 +155,14 @@ class Direction(Reader):
         return size
 
     def leave(self, rest: bytes) -> None:
-        """Another reads on, or nobody."""
+        """See Waiting."""
         reader: Any = self.carrier.reader
         if reader is None:
             self._drop(len(rest))
         else:
             self.framing -= len(rest)
             reader.take(rest, self.packet.time)
-        self._account()
+        self.account()
 
     def _walk_steadily(self, text: bytes, offset: int) -> int:
         """The usual case alone, for speed: application data, the next in sequence. Where anything else begins."""
@@ -284,11 +215,13 @@ class Direction(Reader):
             if length <= LONGEST and self._record(header, body, offset + at, offset + stop):
                 self.searching = False
                 return stop
+            if self.layer.puts_off(self):
+                return self.wait(text, at, offset)
             self._drop(1)
             at += 1
 
-    def _miss(self, size: int, cut: bool) -> None:
-        """`size` bytes of the carrier are missing."""
+    def miss(self, size: int, cut: bool) -> None:
+        """See Waiting."""
         self.cut = cut
         self.failed = True
         self.slack += size // SMALLEST + 1
@@ -472,21 +405,9 @@ class Direction(Reader):
     # handshake messages
 
     def _handshake(self, data: bytes) -> None:
-        """Handshake messages, cut anywhere (RFC 8446 5.1)."""
-        self.messages += data
-        while len(self.messages) >= 4:
-            size = 4 + int.from_bytes(self.messages[1:4], "big")
-            if size > limits.TLS_HANDSHAKE_MESSAGE:
-                self.messages.clear()
-                return
-            if len(self.messages) < size:
-                return
-            kind, body = self.messages[0], bytes(self.messages[4:size])
-            del self.messages[:size]
-            try:
+        for kind, body in self.messages.add(data):
+            with suppress(hellos.Malformed):
                 self._message(kind, body)
-            except hellos.Malformed:
-                continue
 
     def _message(self, kind: int, body: bytes) -> None:
         layer: Any = self.layer

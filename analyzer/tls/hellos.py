@@ -2,7 +2,10 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from dataclasses import dataclass, field
+
+from analyzer import limits
 
 SERVER_NAME, ALPN, ENCRYPT_THEN_MAC, EARLY_DATA, SUPPORTED_VERSIONS = 0, 16, 22, 42, 43
 RETRY_RANDOM = bytes.fromhex("cf21ad74e59a6111be1d8c021e65b891c2a211167abb8c5e079e09e2c8a8339c")  # RFC 8446 4.1.3
@@ -49,6 +52,31 @@ class Hello:
             found.append(names[at + 1 : at + 1 + names[at]])
             at += 1 + names[at]
         return found
+
+
+class Messages:
+    """Handshake messages put together again, wherever records cut them (RFC 8446 5.1)."""
+
+    def __init__(self) -> None:
+        self._begun = bytearray()
+
+    def add(self, data: bytes) -> Iterator[tuple[int, bytes]]:
+        """(type, body) of those that the next bytes complete."""
+        self._begun += data
+        while len(self._begun) >= 4:
+            size = 4 + int.from_bytes(self._begun[1:4], "big")
+            if size > limits.TLS_HANDSHAKE_MESSAGE:
+                self.clear()
+                return
+            if len(self._begun) < size:
+                return
+            message = bytes(self._begun[:size])
+            del self._begun[:size]
+            yield message[0], message[4:]
+
+    def clear(self) -> None:
+        """Bytes are missing: what was begun is lost."""
+        self._begun.clear()
 
 
 def protocol_of(extensions: dict[int, bytes]) -> str | None:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Callable, Iterator, Sequence
+from typing import Any
 
 from analyzer import limits
 
@@ -25,7 +26,8 @@ class Secrets:
 
     texts: key logs; blocks: Decryption Secrets Blocks of the capture as they are met, a list that grows; rest(): those
     that stand anywhere in inputs that can be read again, asked for once, when a random is not known or was not seen;
-    more_may_come(): whether an input that can be read only once may still bring some.
+    more_may_come(): whether an input that can be read only once may still bring some. Who waits for those is told, by
+    look_again(), when they have come or nothing more comes.
     """
 
     def __init__(
@@ -38,6 +40,8 @@ class Secrets:
         self._by_random: dict[bytes, dict[str, bytes]] = {}
         self._used: set[bytes] = set()
         self._given_up: set[bytes] = set()
+        self._waiting: dict[bytes, dict[Any, None]] = {}  # by client random, those that wait longest first
+        self._came: list[bytes] = []
         self._blocks = blocks
         self._blocks_taken = 0
         self._rest = rest
@@ -61,6 +65,8 @@ class Secrets:
             known = by_random.get(key)
             if known is None:
                 by_random[key] = {name: unhex(secret.decode())}
+                if key in self._waiting:
+                    self._came.append(key)
             else:
                 known.setdefault(name, unhex(secret.decode()))
 
@@ -74,12 +80,14 @@ class Secrets:
             self._used.add(random)
         return found
 
-    def take_new(self) -> bool:
-        """Take what the capture has brought since; whether there was anything."""
-        new = self._blocks[self._blocks_taken :]
-        self._blocks_taken += len(new)
-        self._take(new)
-        return bool(new)
+    def take_new(self) -> None:
+        """Take what the capture has brought since, and tell those that waited for it."""
+        if self._blocks_taken < len(self._blocks):
+            new = self._blocks[self._blocks_taken :]
+            self._blocks_taken += len(new)
+            self._take(new)
+            came, self._came = self._came, []
+            self._tell(came)
 
     def _take_rest(self) -> None:
         if self._rest is not None:
@@ -95,8 +103,31 @@ class Secrets:
         """Whether secrets that are not here yet may still come."""
         return self._more_may_come is not None and self._more_may_come()
 
+    def wait(self, waiter: Any, random: bytes) -> None:
+        """Have a waiter told when the secrets with this client random have come; b"": when nothing more comes."""
+        self._waiting.setdefault(random, {})[waiter] = None
+
+    def leave(self, waiter: Any, random: bytes) -> None:
+        """It waits no longer."""
+        group = self._waiting.get(random)
+        if group is not None:
+            group.pop(waiter, None)
+            if not group:
+                del self._waiting[random]
+
+    def over(self) -> None:
+        """Nothing more comes."""
+        self._more_may_come = None
+        self.take_new()
+        self._tell(list(self._waiting))
+
+    def _tell(self, randoms: Sequence[bytes]) -> None:
+        for random in randoms:
+            for waiter in self._waiting.pop(random, {}):
+                waiter.look_again()
+
     def give_up(self, random: bytes) -> None:
-        """The connection with this client random waits for its secrets no longer."""
+        """The connection with this client random is let go before its secrets came."""
         if len(self._given_up) < limits.TLS_GIVEN_UP:
             self._given_up.add(random)
 

@@ -74,8 +74,9 @@ class Http2(Exchange):
     first byte. streams: those of WebSockets, by number; closing: (time, stream) of those that are over, in order;
     ended: the directions of which nothing more comes; allowing: those that allow extended CONNECTs; lossy: those that
     lost bytes. last: the last stream that the server's GOAWAY lets live (RFC 9113 6.8). proxied: the source of a PROXY
-    header. older: streams that were open before the capture began, None where it is known what they are; first_asked:
-    the first stream that was not.
+    header. older: streams of which the capture does not tell what they were asked for, since they were open before it
+    began or their header fields refer to what it lacks; None where it is known by now what they are; first_asked: the
+    first stream that was not open before.
     """
 
     def __init__(
@@ -126,20 +127,25 @@ class Http2(Exchange):
         """See Exchange."""
         known = self.streams.get(stream)
         if known is None:
-            return self.source_of_older(walk, stream) if self.begun_later else None
+            return self.source_of_older(walk, stream) if self.begun_later or self.older else None
         if known.state == REFUSED:
             return None
         return known.client if known.client.carrier is walk.source else known.server
 
     def source_of_older(self, walk: FrameWalk, number: int) -> StreamSource | None:
-        """Who takes the data of a stream that was open before the capture began: it may be a WebSocket."""
-        if number not in self.older:
-            if number % 2 == 0 or number >= self.first_asked or len(self.older) >= limits.HTTP2_OLDER_STREAMS:
-                return None
-            carriers = self.low.source, self.high.source
-            self.older[number] = OlderStream(self.openings, self.flow, number, carriers, self.account, self.adopt)
-        stream = self.older[number]
+        """Who takes the data of a stream of which nobody knows what it is: it may be a WebSocket."""
+        if number not in self.older and self.begun_later and number % 2 and number < self.first_asked:
+            self.search(number, {})
+        stream = self.older.get(number)
         return None if stream is None else stream.source(walk.source)
+
+    def search(self, number: int, fields: Fields) -> None:
+        """Look for frames in the data of a stream; fields: what is known of its request."""
+        if number not in self.older and len(self.older) < limits.HTTP2_OLDER_STREAMS:
+            carriers = self.low.source, self.high.source
+            self.older[number] = OlderStream(
+                self.openings, self.flow, number, carriers, self.account, self.adopt, fields
+            )
 
     def adopt(self, older: OlderStream, connection: Connection) -> None:
         """A stream that was open before turns out to be a WebSocket."""
@@ -147,16 +153,24 @@ class Http2(Exchange):
         client, server = sources if connection.client.source is older.low_source else sources[::-1]
         stream = self.streams[older.number] = Stream(older.number, connection, client, server)
         stream.state = OPEN
-        self.older[older.number] = None
+        describe(connection, older.fields)
+        connection.http_status = older.status
+        self.settle_older(older.number)
 
     def leave_older(self, number: int) -> None:
-        """A stream that was open before ends: the last chance to see what it was."""
+        """A stream of which it is not known what it is ends: the last chance to see that."""
         older = self.older.get(number)
         if older is not None:
             older.look_again()
             if number not in self.streams:
                 older.give_up()
-            self.older[number] = None
+            self.settle_older(number)
+
+    def settle_older(self, number: int) -> None:
+        """It is known now what a stream is; of one that was open before, that must be remembered."""
+        self.older[number] = None
+        if number >= self.first_asked:
+            del self.older[number]
 
     def side_of(self, stream: Stream, walk: FrameWalk) -> StreamSource:
         """The direction of a stream that a direction of the connection carries."""
@@ -224,6 +238,10 @@ class Http2(Exchange):
                 self.leave_older(number)  # its answer came before it: packets out of order
                 if number not in self.streams:
                     self.ask(walk, number, fields)
+            elif may_ask(fields) and number % 2:
+                self.search(number, fields)
+            elif (older := self.older.get(number)) is not None:
+                self.answer_older(older, number_of(fields.get(b":status")))
         elif self.side_of(stream, walk) is stream.server and stream.state == ASKED:
             self.answer(stream, fields)
 
@@ -292,6 +310,14 @@ class Http2(Exchange):
         self.open(stream)
         if judge is not None and is_whole(fields):
             judge.accept(connection, fields)
+
+    def answer_older(self, older: OlderStream, status: int | None) -> None:
+        """The answer on a stream that may be a WebSocket (RFC 8441 5)."""
+        if status is not None and status >= 300:
+            older.give_up()
+            self.settle_older(older.number)
+        elif status is not None and status >= 200:
+            older.status = status
 
     def open(self, stream: Stream) -> None:
         """From here on both directions are frames."""
@@ -430,6 +456,13 @@ def asks(fields: Fields) -> bool:
     if protocol is None and UNKNOWN in fields:
         return b"sec-websocket-version" in fields and b":status" not in fields
     return protocol is not None and protocol.lower() == b"websocket"
+
+
+def may_ask(fields: Fields) -> bool:
+    """May this be a CONNECT for a WebSocket of which the capture does not tell enough?"""
+    if fields and UNKNOWN not in fields:
+        return False
+    return b":protocol" not in fields and b":status" not in fields and fields.get(b":method", b"CONNECT") == b"CONNECT"
 
 
 def is_whole(fields: Fields) -> bool:

@@ -47,6 +47,7 @@ FLAGS = {
 SIZES = {PRIORITY: 5, RST_STREAM: 4, PING: 8, WINDOW_UPDATE: 4}
 OF_THE_CONNECTION = frozenset((SETTINGS, PING, GOAWAY, PRIORITY_UPDATE))
 LARGEST = 1 << 14  # SETTINGS_MAX_FRAME_SIZE where nothing else is agreed (RFC 9113 6.5.2)
+FULL_DATA = b"\0\x40\0\0\0"  # how DATA of that size begins, which is more than a record of TLS holds
 CANDIDATE = re.compile(rb"(?=\x00[\x00-\x40].[\x00-\x09\x10][\x00-\x2d][\x00-\x7f]...)", re.DOTALL)
 KEPT_ENTRY = 300  # what keeping one piece and its moment costs beside its bytes
 CHAIN = 3  # frames in a row that make a chain certain; fewer do if they fill a piece exactly
@@ -97,7 +98,7 @@ def speaks_http2(flow: Flow, text: bytes) -> bool:
     frames where the capture begins later than the flow."""
     if flow.low.syn or flow.high.syn:
         return len(text) >= HEADER_SIZE and text[3] == SETTINGS and chain_at(text, 0)
-    return find_chain(text) >= 0
+    return find_chain(text) >= 0 or (text.startswith(FULL_DATA) and len(text) >= HEADER_SIZE and plausible(text, 0) > 0)
 
 
 class Exchange:

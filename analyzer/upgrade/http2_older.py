@@ -1,4 +1,4 @@
-"""Streams of an HTTP/2 connection that were open before the capture began: WebSockets if their data is frames."""
+"""Streams of an HTTP/2 connection whose request the capture lacks or does not tell: WebSockets if they carry frames."""
 
 from __future__ import annotations
 
@@ -17,7 +17,8 @@ class OlderStream(Midstream):
     """One stream of which nobody knows what it was asked for.
 
     low, high: its two directions, by the ends of the connection that carries it; adopt(stream, connection): it is a
-    WebSocket; first: time of its first data.
+    WebSocket; fields: what is known of its request; status: of its answer, MISSING where that is not known; first: time
+    of its request, or first data.
     """
 
     low_source: StreamSource
@@ -31,10 +32,13 @@ class OlderStream(Midstream):
         carriers: tuple[Source, Source],
         account: Callable[[str, int], None],
         adopt: Callable[[OlderStream, Connection], None],
+        fields: dict[bytes, bytes],
     ) -> None:
         self.number = number
         self.account = account
         self.adopt = adopt
+        self.fields = fields
+        self.status = MISSING
         self.first = openings.packet.time
         packet, room = openings.packet, openings.room
         self.low_source, self.high_source = (StreamSource(packet, each, account, room) for each in carriers)
