@@ -185,7 +185,7 @@ class Result:
         rows = self._rows.get(table)
         return iter((self._table(table),)) if rows is None else rows.pieces()
 
-    def stored(self, table: str) -> tuple[Sequence[int], list[Stored]] | None:
+    def stored(self, table: str) -> tuple[Any, list[Stored]] | None:
         """A table's rows and columns as they are kept (tables.Rows.stored); None once it is a DataFrame."""
         rows = self._rows.get(table)
         return None if rows is None else rows.stored()

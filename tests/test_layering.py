@@ -11,7 +11,7 @@ from pathlib import Path
 
 import pytest
 
-GROUND = {"analyzer", "records", "heard", "limits", "problems", "room"}
+GROUND = {"analyzer", "records", "heard", "limits", "packed", "problems", "room"}
 STAGES = {"capture", "packets", "streams", "tls", "upgrade", "frames", "messages", "outcome", "diagnosis"}
 HELPERS_OF = {
     "streams": {"flow_table", "reassembly"},

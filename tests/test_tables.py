@@ -21,13 +21,18 @@ STRING = pd.StringDtype(na_value=pd.NA)
 FILES = ["a.pcap", "b.pcap"]
 
 
+def frames_of(collected: Tables, ledger: dict[tuple[str, str], int]) -> dict[str, pd.DataFrame]:
+    """The tables that are kept, by name."""
+    return {name: rows.take() for name, rows in collected.kept(ledger).items()}
+
+
 def tables(names: Any = ALL, files: Any = ("a.pcap",), ledger: Any = None, **records: Any) -> dict[str, pd.DataFrame]:
     """The tables after these records: frames=[...], closes=[...]."""
     collected = Tables(names, list(files))
     for method, each in records.items():
         for record in each:
             getattr(collected, method.removesuffix("s"))(record)
-    return collected.frames_of(ledger or {})
+    return frames_of(collected, ledger or {})
 
 
 def frame_of(side: Side, **fields: Any) -> Frame:
@@ -357,7 +362,7 @@ class TestFrames:
         collected.frame(frame)
         frame.length, frame.opcode = 2, 2
         collected.frame(frame)
-        frames = collected.frames_of({})["frames"]
+        frames = frames_of(collected, {})["frames"]
         assert (list(frames["length"]), list(frames["type"])) == ([1, 2], ["text", "binary"])
 
     @pytest.mark.parametrize("opcode", range(16))
@@ -415,7 +420,7 @@ class TestPieces:
             collected.frame(frame_of(talk.client, length=number, opcode=number % 3))
         collected.close(talk.close(talk.server, b"\x03\xe8bye"))
         collected.connection(talk.connection)
-        return given, collected.frames_of({("packet", "WebSocket"): 1})
+        return given, frames_of(collected, {("packet", "WebSocket"): 1})
 
     def test_pieces_together_are_the_table_in_order(self) -> None:
         count = 2 * PIECE + 5
