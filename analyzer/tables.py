@@ -13,6 +13,7 @@ from operator import attrgetter
 from struct import Struct
 from typing import TYPE_CHECKING, Any, NamedTuple
 
+from analyzer.diagnosis.addresses import address
 from analyzer.diagnosis.facts import FIELDS, WORDS
 from analyzer.diagnosis.gathering import Gathered, Numbering
 from analyzer.outcome import conclude
@@ -33,7 +34,6 @@ from analyzer.schema import (
     Column,
     Count,
     Table,
-    address,
 )
 
 if TYPE_CHECKING:
@@ -358,9 +358,9 @@ class Appended(Rows):
 class Tables(Observer):
     """Makes the tables asked for from what is observed.
 
-    files: names of the input files, by their index. chunk(table, DataFrame) is given frames, messages and violations in
-    pieces, the last one (which may be empty) from kept; they are then not kept. The pieces of a table have the
-    same columns and dtypes, and their index goes on from piece to piece.
+    files: names of the input files, by their index. chunk(table, DataFrame) is given frames and messages in pieces, the
+    last one (which may be empty) from kept; they are then not kept. The pieces of a table have the same columns and
+    dtypes, and their index goes on from piece to piece.
     """
 
     def __init__(

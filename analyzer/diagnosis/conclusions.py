@@ -8,6 +8,7 @@ from typing import Any
 import numpy as np
 
 from analyzer.diagnosis import closing, common, elsewhere, handshakes, transport
+from analyzer.diagnosis.addresses import service_text
 from analyzer.diagnosis.events import events_of
 from analyzer.diagnosis.facts import (
     BOTH,
@@ -196,7 +197,7 @@ class Diagnosis:
         rows, width = gathered.rows, len(Facts._fields)
         self._scene = Scene(
             [text or "" for text in gathered.texts.values],
-            [_service(key) for key in gathered.services],
+            [service_text(*key) for key in gathered.services],
             files,
             lambda row: Facts._make(rows.row(row, width)),
             gathered.details,
@@ -395,11 +396,3 @@ def _too_little(case: Case) -> Finding | None:
 
 def _nothing(scene: Scene, row: int) -> Finding:
     return _not_enough(Case(row, scene.facts(row), scene))
-
-
-def _service(key: tuple[int, int, int, int]) -> str:
-    """A server's address and port as text."""
-    from ipaddress import IPv4Address, IPv6Address
-
-    version, high, low, port = key
-    return f"{IPv4Address(low)}:{port}" if version == 4 else f"[{IPv6Address(high << 64 | low)}]:{port}"
