@@ -10,6 +10,7 @@ from setuptools import Extension, setup
 HOT = {
     "records",
     "room",
+    "packed",
     "capture.pcap",
     "capture.pcapng",
     "packets",

@@ -19,9 +19,6 @@ if TYPE_CHECKING:
     from analyzer.outputs.writing import Rows
     from analyzer.selection import Selection
 
-STREAMED = ("frames", "messages")
-"""Tables that can outgrow memory: their rows are written while the capture is read."""
-
 PROBLEMS_SAID = 5
 
 
@@ -195,7 +192,7 @@ def _table(request: Request) -> int:
     if sink is None:
         return _people_table(request, selection or _selection(request))
     try:
-        if form == "csv" and not chosen and request.command not in STREAMED:
+        if form == "csv" and not chosen and not _streams(request):
             result = _whole_csv(request, sink)
         else:
             result = _selected_rows(request, selection or _selection(request), sink)
@@ -226,7 +223,7 @@ def _selection(request: Request) -> Selection:
 def _selected_rows(request: Request, selection: Selection, sink: Rows) -> Any:
     """Write the rows wanted; the result of the analysis."""
     result = _analyzed(request, (request.command, "connections"), _feed(request, selection, sink))
-    if request.command not in STREAMED:
+    if not _streams(request):
         for rows in result.pieces(request.command):
             sink.write(selection.rows(rows))
     return result
@@ -284,9 +281,16 @@ def _check_output(path: str, inputs: Sequence[str]) -> None:
                 raise UsageError(f"-o {path} would overwrite the capture")
 
 
+def _streams(request: Request) -> bool:
+    """The table can outgrow memory: its rows are written while the capture is read."""
+    from analyzer.schema import TABLES
+
+    return TABLES[request.command].streams
+
+
 def _feed(request: Request, selection: Selection, sink: Rows) -> Callable[[str, pd.DataFrame], None] | None:
     """What takes the rows of a streamed table while the capture is read."""
-    if request.command not in STREAMED:
+    if not _streams(request):
         return None
 
     def feed(table: str, rows: pd.DataFrame) -> None:
@@ -361,9 +365,8 @@ def _say(*lines: object) -> None:
 
 
 def _be_quick() -> None:
-    """A command is over before it pays to look for rings often, or at its end; and it does no linear algebra, for which
-    numpy would start threads that wait busily."""
-    gc.set_threshold(200_000, 20, 100)
+    """A command is over before it pays to look for rings at its end; and it does no linear algebra, for which numpy
+    would start threads that wait busily."""
     atexit.register(gc.freeze)
     os.environ.setdefault("OPENBLAS_NUM_THREADS", "1")
 

@@ -28,7 +28,6 @@ cdef class MessageReader(FramePayloadReader):
     cdef bint control_whole, key_told, keeps_first, checks_window
     cdef object apply_mask
     cdef object _tell_fault(self, int state, Py_ssize_t start, Py_ssize_t stop)
-    cdef long long closes_seen
     cdef bint _looks_odd(self) except? True
     cdef object _look_at_key(self, long long key)
     cdef object _begin_message(self)

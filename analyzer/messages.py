@@ -92,7 +92,6 @@ class MessageReader(FramePayloadReader):
         self.framing_known = side.connection.opening == "handshake"
         self.last_key = self.last_step = 0
         self.keys = 0
-        self.closes_seen = 0
         self.key_told = self.keeps_first = False
         self.apply_mask: Any = None  # loaded when it is needed: that takes as long as reading 100 000 packets
 
@@ -503,9 +502,9 @@ class MessageReader(FramePayloadReader):
         elif len(side.closes) < limits.CLOSES_KEPT:
             side.closes.append(close)
             self.observer.close(close)
-        self.closes_seen += 1
-        if self.judge is not None and not (self.closes_seen == 1 and _is_usual(close)):
-            self.judge.close(close, self.closes_seen)
+        side.closes_seen += 1
+        if self.judge is not None and not (side.closes_seen == 1 and _is_usual(close)):
+            self.judge.close(close, side.closes_seen)
         connection.begin_ending(frame.time)
 
     def _complete_ping(self) -> None:

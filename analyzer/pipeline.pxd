@@ -18,6 +18,7 @@ cdef class Pipeline:
     cdef ByteLedger bytes
     cdef object openings, account, streams, packets, captures, secrets, inputs, options, room, services
     cdef object settle(self, Connection connection, Flow flow)
+    cdef object conclude(self, Connection connection)
     cdef object read_frames(self, Side side, object judge)
 
 cdef int END_CAPTURE

@@ -5,11 +5,10 @@ sources -> capture -> packets -> streams -> upgrade -> frames -> messages -> obs
 
 from __future__ import annotations
 
-import gc
 import os
 from collections import Counter
-from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
-from contextlib import contextmanager, suppress
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from contextlib import suppress
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
@@ -117,13 +116,12 @@ class Pipeline:
 
     def run(self) -> Account:
         """Read everything; raises CannotRead when none of the inputs can be read."""
-        with _few_collections():
-            self.captures.run()
-            if self.secrets is not None:
-                self.secrets.over()
-            self.streams.finish()
-            for flow in self.services.kept():
-                self._judge_failed(flow)
+        self.captures.run()
+        if self.secrets is not None:
+            self.secrets.over()
+        self.streams.finish()
+        for flow in self.services.kept():
+            self._judge_failed(flow)
         account = self.account
         account.connections = self.connections
         account.packets, account.payload_bytes = self.captures.counts["packets"], self.bytes.captured
@@ -200,9 +198,7 @@ class Pipeline:
         flow.connections.remove(connection)
         packet, last = self.packet, (flow.last_time, flow.last_packet, flow.last_file)
         flow.last_time, flow.last_packet, flow.last_file = packet.time, packet.number, packet.file  # if it is read late
-        if self.rules is not None:
-            self.rules.connection(connection)
-        self.observer.connection(connection)
+        self.conclude(connection)
         flow.last_time, flow.last_packet, flow.last_file = last
         self.bytes.connection(connection)
         part_connection(connection)
@@ -258,12 +254,17 @@ class Pipeline:
                 connection.end_how = flow.end_how
                 connection.end_by = _side_of(connection, flow.end_by)
             connection.end_time = flow.end_time
+        self.conclude(connection)
+
+    def conclude(self, connection: Connection) -> None:
+        """Nothing more comes of a connection, and how it ended is known."""
+        client: Side = connection.client
+        server: Side = connection.server
         if self.rules is not None:
             self.rules.connection(connection)
         self.observer.connection(connection)
-        for side in (connection.client, connection.server):
-            if side.closes is not None and len(side.closes) >= limits.CLOSES_KEPT and not self.closes_left_out:
-                self._note_limits(connection, flow)
+        if max(client.closes_seen, server.closes_seen) > limits.CLOSES_KEPT and not self.closes_left_out:
+            self._note_limits(connection)
 
     def _note_common_limits(self) -> None:
         """Say that a bound over all connections was reached."""
@@ -281,25 +282,11 @@ class Pipeline:
             told.append(f"secrets of {late} TLS connections came too late, after what they open was let go: {waited}")
         self.account.problems += [Problem(self.captures.inputs[0].name, what) for what in told]
 
-    def _note_limits(self, connection: Connection, flow: Flow) -> None:
+    def _note_limits(self, connection: Connection) -> None:
         """Say, once, that not every Close of a side is a row."""
         self.closes_left_out = True
         what = f"connection {connection.number}: of a side's Close frames {limits.CLOSES_KEPT} are kept"
-        self.account.problems.append(Problem(self.captures.inputs[flow.first_file].name, what))
-
-
-@contextmanager
-def _few_collections() -> Iterator[None]:
-    """Have the garbage collector look rarely: it would find little, and with many open flows take as long as the pass.
-
-    Freezing what is there already would save less than it costs: that puts off every later collection of the old.
-    """
-    threshold = gc.get_threshold()
-    gc.set_threshold(200_000, 20, 100)
-    try:
-        yield
-    finally:
-        gc.set_threshold(*threshold)
+        self.account.problems.append(Problem(self.captures.inputs[connection.flow.first_file].name, what))
 
 
 def captures(inputs: Sequence[Input], packet: Packet, reader: PacketReader, options: Options) -> Captures:

@@ -102,6 +102,7 @@ cdef class Side:
     cdef public bint is_client, broken, deflate, may_hide_close, uncertain, context_lost
     cdef public long long frames, wire_bytes, frame_bytes, last_frame, messages, bytes, largest
     cdef public list closes
+    cdef public long long closes_seen
     cdef public Connection connection
     cdef public Side peer
     cdef public Source source

@@ -366,6 +366,7 @@ class Side:
     bytes: application bytes of complete data messages, inflated; wire_bytes: frame payloads as sent; largest: of the
     messages, inflated, the declared length for one that was cut off, MISSING without a message.
     binaries: complete binary messages. first: the beginning of its first message in clear, None without one.
+    closes: its first Close frames, None without one; closes_seen: how many there were.
     last_frame: time of the last frame. outstanding_pings: (time, payload, packet, file) not yet answered by the peer;
     round_trips: nanoseconds, one per answered Ping, of many one in round_trips_apart; longest_round_trip: of all.
     answered: time, packet and file of the latest answered Ping, and of its Pong, and the TCP stream offset after that.
@@ -405,6 +406,7 @@ class Side:
         self.resyncs: cython.longlong = 0
         self.weak_resyncs: cython.longlong = 0
         self.closes: list[Close] | None = None
+        self.closes_seen: cython.longlong = 0
         self.outstanding_pings: list[tuple[int, bytes, int, int]] | None = None
         self.round_trips: list[int] | None = None
         self.round_trips_seen: cython.longlong = 0

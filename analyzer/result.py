@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import gc
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from datetime import datetime
 from typing import TYPE_CHECKING, Any
 
@@ -20,6 +22,21 @@ if TYPE_CHECKING:
 
 DEFAULT_TABLES = ("connections", "closes", "violations", "reconnects", "ledger")
 Chunk = Callable[[str, "pd.DataFrame"], None]
+
+
+@contextmanager
+def _few_collections() -> Iterator[None]:
+    """Have the garbage collector look rarely: it would find little, and with many open flows and many rows take as long
+    as everything else.
+
+    Freezing what is there already would save less than it costs: that puts off every later collection of the old.
+    """
+    threshold = gc.get_threshold()
+    gc.set_threshold(200_000, 20, 100)
+    try:
+        yield
+    finally:
+        gc.set_threshold(*threshold)
 
 
 class Payloads(Observer):
@@ -70,8 +87,8 @@ def analyze(
     logs (RFC 9850; what a program writes for SSLKEYLOGFILE); without it that environment variable is heeded; secrets
     in pcapng files are always used. websocket_ports: TCP ports of servers whose
     connections are WebSockets even where no handshake is in the capture (others are recognised by their frames).
-    progress(bytes read, bytes in all or None). chunk(table, DataFrame) is given frames, messages and violations
-    in pieces as they are seen; they are then not kept.
+    progress(bytes read, bytes in all or None). chunk(table, DataFrame) is given frames and messages in pieces as
+    they are seen; they are then not kept.
 
     Raises CannotRead when no input or a key log can't be read, ValueError for an unknown table, time or port.
     """
@@ -188,7 +205,7 @@ class Result:
         rows = self._rows.get(table)
         return iter((self._table(table),)) if rows is None else rows.pieces()
 
-    def stored(self, table: str) -> tuple[Sequence[int], list[Stored]] | None:
+    def stored(self, table: str) -> tuple[Any, list[Stored]] | None:
         """A table's rows and columns as they are kept (tables.Rows.stored); None once it is a DataFrame."""
         rows = self._rows.get(table)
         return None if rows is None else rows.stored()
@@ -226,6 +243,7 @@ class Result:
             if not each.rereadable:
                 raise NotKept(f"{each.name} can't be read again; {cure}")
 
+    @_few_collections()
     def payloads(self, number: int) -> dict[tuple[str, int], bytes]:
         """Payloads of one connection's messages, unmasked and inflated: (sender, message) -> bytes.
 
@@ -236,6 +254,7 @@ class Result:
         Pipeline(self._inputs, observer, frozenset(("messages",)), self._options, payloads=True).run()
         return observer.found
 
+    @_few_collections()
     def secrets(self, number: int) -> bytes:
         """The TLS secrets that opened one connection, as lines of a key log (RFC 9850); empty where there is no TLS.
 
@@ -246,6 +265,7 @@ class Result:
         Pipeline(self._inputs, observer, frozenset(), self._options, payloads=False).run()
         return observer.lines
 
+    @_few_collections()
     def _read(self, tables: frozenset[str], chunk: Chunk | None) -> None:
         from analyzer.tables import Tables
 

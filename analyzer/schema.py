@@ -13,6 +13,7 @@ from dataclasses import dataclass
 from functools import lru_cache
 from typing import Any
 
+from analyzer.diagnosis.addresses import address
 from analyzer.diagnosis.facts import OPENINGS, OUTCOMES
 from analyzer.diagnosis.vocabulary import AGENTS, BASES, CAUSES, CLOCK_NAMES, VERDICTS
 from analyzer.rules.catalog import RULES, SEVERITIES
@@ -97,25 +98,9 @@ def words(*values: str) -> dict[str, str]:
     return {value: value for value in values}
 
 
-def address(version: int, high: int, low: int) -> str:
-    """An address as text; IPv6 as RFC 5952 writes it."""
-    if version == 4:
-        return dotted(low)
-    if high == 0 and low >> 32 == 0xFFFF:  # RFC 5952 5: IPv4-mapped addresses end in dotted decimals
-        return f"::ffff:{dotted(low & 0xFFFFFFFF)}"
-    from ipaddress import IPv6Address
-
-    return str(IPv6Address(high << 64 | low))
-
-
 def address_of(host: tuple[int, int, int]) -> str:
     """The address of a host: IP version, high and low half."""
     return address(*host)
-
-
-def dotted(number: int) -> str:
-    """An IPv4 address as text, faster than the standard library makes it: each row may have another."""
-    return f"{number >> 24}.{number >> 16 & 255}.{number >> 8 & 255}.{number & 255}"
 
 
 def close_code(code: int, size: int) -> int | None:
@@ -601,7 +586,7 @@ TABLES = {
         Table("closes", "one row per Close frame", CLOSES, streams=False),
         Table("frames", "one row per frame", FRAMES),
         Table("messages", "one row per data message", MESSAGES),
-        Table("violations", "one row per broken rule", VIOLATIONS),
+        Table("violations", "one row per broken rule", VIOLATIONS, streams=False),
         Table("reconnects", "one row per connection that ended and the client's next one", RECONNECTS, streams=False),
         Table("ledger", "one row per kind of packet or byte: what became of it", LEDGER, streams=False),
     )

@@ -8,13 +8,16 @@ from __future__ import annotations
 
 from array import array
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence, Set
+from functools import partial
 from operator import attrgetter
 from struct import Struct
 from typing import TYPE_CHECKING, Any, NamedTuple
 
+from analyzer.diagnosis.addresses import address
 from analyzer.diagnosis.facts import FIELDS, WORDS, Tail
 from analyzer.diagnosis.gathering import Gathered, Numbering
 from analyzer.outcome import conclude
+from analyzer.packed import picked
 from analyzer.reconnects import ABNORMAL, Attempt, Reconnect, pairs
 from analyzer.records import MISSING, NO_TIME, Close, Connection, Frame, Message, Observer, Violation
 from analyzer.rules import returning
@@ -31,7 +34,6 @@ from analyzer.schema import (
     Column,
     Count,
     Table,
-    address,
 )
 
 if TYPE_CHECKING:
@@ -45,13 +47,11 @@ PIECE = 10_000
 
 
 class Stored(NamedTuple):
-    """One column as it is kept. Of row r it has the number numbers[offset + r * width]; value: what makes the column's
-    value of that, None where the number is the value."""
+    """One column as it is kept. numbers(rows): its numbers in these rows (an array of int64); value: what makes the
+    column's value of one, None where the number is the value."""
 
     column: Column
-    numbers: Any
-    offset: int
-    width: int
+    numbers: Callable[[Any], Any]
     value: Callable[[int], Any] | None
 
 
@@ -82,11 +82,11 @@ class _Group:
         """How to take a record until the next clear(): read it, number what was read, keep the number."""
         return self._read, self._numbering, self._numbers.append
 
-    def build(self, chosen: Any) -> dict[str, Any]:
-        """Each column's values in the chosen rows (an index of numpy)."""
+    def build(self, rows: Any) -> dict[str, Any]:
+        """Each column's values in these rows."""
         import numpy as np
 
-        numbers = np.frombuffer(self._numbers, np.int64)[chosen]
+        numbers = np.frombuffer(self._numbers, np.int64)[rows]
         keys: Sequence[Any] = list(self._numbering)
         if len(keys) > len(numbers):  # make values of those that occur here alone
             used, numbers = np.unique(numbers, return_inverse=True)
@@ -101,7 +101,8 @@ class _Group:
     def stored(self) -> list[Stored]:
         """Its columns; numbers stand for values."""
         keys: Sequence[Any] = list(self._numbering)
-        return [Stored(column, self._numbers, 0, 1, self._value(column, keys)) for column in self.columns]
+        numbers = partial(picked, self._numbers, 0, 1)
+        return [Stored(column, numbers, self._value(column, keys)) for column in self.columns]
 
     def _value(self, column: Column, keys: Sequence[Any]) -> Callable[[int], Any]:
         """What makes the column's value of the number of its sources' values."""
@@ -135,15 +136,16 @@ class _Numbers:
 
     def stored(self) -> list[Stored]:
         """Its columns; numbers are values."""
-        numbers, width = memoryview(self._packed).cast("q"), len(self.columns)
-        return [Stored(column, numbers, place, width, None) for place, column in enumerate(self.columns)]
+        read = partial(picked, memoryview(self._packed).cast("q"))
+        width = len(self.columns)
+        return [Stored(column, partial(read, place, width), None) for place, column in enumerate(self.columns)]
 
-    def build(self, chosen: Any) -> dict[str, Any]:
-        """Each column's values in the chosen rows (an index of numpy)."""
+    def build(self, rows: Any) -> dict[str, Any]:
+        """Each column's values in these rows."""
         import numpy as np
 
-        rows = np.frombuffer(self._packed, np.int64).reshape(-1, len(self.columns))[chosen]
-        return {column.name: _typed(column, rows[:, place].copy()) for place, column in enumerate(self.columns)}
+        table = np.frombuffer(self._packed, np.int64).reshape(-1, len(self.columns))[rows]
+        return {column.name: _typed(column, table[:, place].copy()) for place, column in enumerate(self.columns)}
 
 
 def _typed(column: Column, values: Any) -> Any:
@@ -184,38 +186,29 @@ def _distinct(column: Column, files: Sequence[str], *sources: Iterable[Any]) -> 
 
 
 class _Kept:
-    """Columns that another stage keeps, as numbers of fields in row after row. value_of(field): what makes the
-    source's value of a number, None where it is the number."""
+    """Columns that another stage keeps, as numbers. numbers_of(field, rows): the source's numbers in these rows;
+    value_of(field): what makes the source's value of a number, None where it is the number."""
 
     def __init__(
         self,
         columns: Sequence[Column],
         files: Sequence[str],
-        fields: Sequence[str],
-        numbers: Any,
+        numbers_of: Callable[[str, Any], Any],
         value_of: Callable[[str], Callable[[int], Any] | None],
     ) -> None:
         self.columns = columns
         self._files = files
-        self._places = {field: place for place, field in enumerate(fields)}
-        self._numbers = numbers
+        self.numbers_of = numbers_of
         self._value_of = value_of
 
     def clear(self) -> None:
         """Forget all rows."""
-        self._numbers = array("q")
-
-    def raw(self, field: str, count: int) -> list[int]:
-        """One field's numbers in the first `count` rows."""
-        width = len(self._places)
-        return memoryview(self._numbers)[self._places[field] : count * width : width].tolist()
+        self.numbers_of = _nothing_kept
 
     def stored(self) -> list[Stored]:
         """Its columns."""
-        width = len(self._places)
         return [
-            Stored(column, self._numbers, self._places[column.paths[0]], width, self._value(column))
-            for column in self.columns
+            Stored(column, partial(self.numbers_of, column.paths[0]), self._value(column)) for column in self.columns
         ]
 
     def _value(self, column: Column) -> Callable[[int], Any] | None:
@@ -229,15 +222,14 @@ class _Kept:
             return raw
         return lambda number: of(raw(number))
 
-    def build(self, chosen: Any) -> dict[str, Any]:
-        """Each column's values in the chosen rows (an index of numpy)."""
+    def build(self, rows: Any) -> dict[str, Any]:
+        """Each column's values in these rows."""
         import numpy as np
 
-        width = len(self._places)
-        rows = np.frombuffer(self._numbers, np.int64).reshape(-1, width)[chosen]
         result = {}
         for column in self.columns:
-            numbers, value = rows[:, self._places[column.paths[0]]], self._value_of(column.paths[0])
+            numbers = np.frombuffer(self.numbers_of(column.paths[0], rows), np.int64)
+            value = self._value_of(column.paths[0])
             if value is None and column.is_plain_number:
                 result[column.name] = _typed(column, numbers.copy())
             else:
@@ -245,6 +237,11 @@ class _Kept:
                 sources = used.tolist() if value is None else list(map(value, used.tolist()))
                 result[column.name] = _distinct(column, self._files, sources).take(numbers)
         return result
+
+
+def _nothing_kept(field: str, rows: Any) -> Any:
+    """What there is of a field once its rows are forgotten."""
+    return array("q")
 
 
 def _attempt(outcome: Any) -> Attempt:
@@ -293,28 +290,27 @@ class Rows:
         for start in range(0, max(1, self.count), PIECE):
             yield self._frame(order[start : start + PIECE], start)
 
-    def stored(self) -> tuple[Sequence[int], list[Stored]]:
+    def stored(self) -> tuple[Any, list[Stored]]:
         """The numbers of all rows in the order of the table's index, and its columns as they are kept."""
         found = {stored.column.name: stored for part in self._parts for stored in part.stored()}
         return self._order(), [found[column.name] for column in self.columns]
 
-    def _order(self) -> Sequence[int]:
-        """The numbers of all rows in the order of the table's index."""
-        order = range(self.count)
+    def _order(self) -> Any:
+        """The numbers of all rows in the order of the table's index (an array of int64)."""
+        order = array("q", range(self.count))
         if self.table.index is None or not self.count:
             return order
-        numbers = self._parts[0].raw("number", self.count)
-        return order if numbers == list(order) else sorted(order, key=numbers.__getitem__)
+        numbers = self._parts[0].numbers_of("number", order)
+        return order if numbers == order else array("q", sorted(order, key=numbers.__getitem__))
 
-    def _frame(self, order: Sequence[int], start: int) -> pd.DataFrame:
+    def _frame(self, order: Any, start: int) -> pd.DataFrame:
         """The rows of those numbers as a DataFrame; start: number of the first where the table has no index column."""
         import numpy as np
         import pandas as pd
 
-        chosen: Any = slice(order.start, order.stop) if isinstance(order, range) else np.array(order, np.intp)
         values: dict[str, Any] = {}
         for part in self._parts:
-            values |= part.build(chosen)
+            values |= part.build(order)
         frame = pd.DataFrame({column.name: values.pop(column.name) for column in self.columns}, copy=False)
         if self.table.index is None:
             frame.index = pd.RangeIndex(start, start + len(frame))
@@ -362,9 +358,9 @@ class Appended(Rows):
 class Tables(Observer):
     """Makes the tables asked for from what is observed.
 
-    files: names of the input files, by their index. chunk(table, DataFrame) is given frames, messages and violations in
-    pieces, the last one (which may be empty) from frames_of; they are then not kept. The pieces of a table have the
-    same columns and dtypes, and their index goes on from piece to piece.
+    files: names of the input files, by their index. chunk(table, DataFrame) is given frames and messages in pieces, the
+    last one (which may be empty) from kept; they are then not kept. The pieces of a table have the same columns and
+    dtypes, and their index goes on from piece to piece.
     """
 
     def __init__(
@@ -418,10 +414,6 @@ class Tables(Observer):
         rows.append(record)
         if self._chunk is not None and rows.table.streams and rows.count >= PIECE:
             self._chunk(name, rows.take())
-
-    def frames_of(self, ledger: Mapping[tuple[str, str], int]) -> dict[str, pd.DataFrame]:
-        """The tables that are kept, by name; see kept."""
-        return {name: rows.take() for name, rows in self.kept(ledger).items()}
 
     def kept(self, ledger: Mapping[tuple[str, str], int]) -> dict[str, Rows]:
         """The rows of the tables that are kept, by name; ledger: (unit, kind) -> count. To be called once, when all is
@@ -483,7 +475,7 @@ class Tables(Observer):
 
     def _conclude(self, gathered: Gathered, result: dict[str, Rows]) -> None:
         """Add what is concluded when all is there: the connections, and the verdicts on Closes."""
-        if not gathered.count:  # loading what concludes takes longer than most of such captures
+        if not gathered.rows.count:  # loading what concludes takes longer than most of such captures
             if "closes" in self._rows:
                 self._rows["closes"].join(_verdicts((), self._files))
             if "connections" in self._asked:
@@ -509,13 +501,15 @@ def _verdicts(verdicts: Iterable[Any], files: Sequence[str]) -> Appended:
 
 def _connections(gathered: Gathered, files: Sequence[str], found: Conclusions) -> Rows:
     """The rows of the connections: what was gathered of each, and the diagnosis of all."""
-    from analyzer.diagnosis.conclusions import FOUND
-
     table = TABLES["connections"]
     columns = table.columns_for(len(files))
+    places = {field: place for place, field in enumerate(FIELDS)}
     hosts, reasons, words = list(gathered.hosts), gathered.texts.values, gathered.words.values
     texts: dict[str, list[Any]] = {"client_host": hosts, "server_host": hosts}
     texts |= {"client_reason": reasons, "server_reason": reasons} | dict.fromkeys(WORDS, words)
+
+    def numbers_of(field: str, rows: Any) -> Any:
+        return gathered.rows.gather(places[field], rows)
 
     def value_of(field: str) -> Callable[[int], Any] | None:
         return texts[field].__getitem__ if field in texts else None
@@ -523,7 +517,7 @@ def _connections(gathered: Gathered, files: Sequence[str], found: Conclusions) -
     own = [column for column in columns if column.name not in CONCLUDED["connections"]]
     diagnosed = [column for column in columns if column.name in CONCLUDED["connections"]]
     parts = (
-        _Kept(own, files, FIELDS, gathered.numbers, value_of),
-        _Kept(diagnosed, files, FOUND, found.numbers, found.value_of),
+        _Kept(own, files, numbers_of, value_of),
+        _Kept(diagnosed, files, found.numbers_of, found.value_of),
     )
-    return Rows(table, files, parts, gathered.count)
+    return Rows(table, files, parts, gathered.rows.count)

@@ -208,6 +208,14 @@ class TestStreams:
         assert len(result.closes) == limits.CLOSES_KEPT
         assert any("Close frames" in str(problem) for problem in result.problems)
 
+    def test_as_many_closes_as_are_kept_are_all_there(self) -> None:
+        hosts = Hosts().open()
+        for _ in range(limits.CLOSES_KEPT // 100):
+            hosts.say("server", frame(CLOSE, b"\x03\xe8") * 100)
+        result = hosts.result()
+        assert len(result.closes) == limits.CLOSES_KEPT
+        assert not any("Close frames" in str(problem) for problem in result.problems)
+
     def test_pings_without_end_cost_a_bounded_memory(self) -> None:
         hosts = Hosts().open()
         for _ in range(100):

@@ -38,6 +38,7 @@ from http2_talk import (
 from mutations import Captured, written
 
 import analyzer
+from analyzer import limits
 from analyzer.cli import main
 
 DEFLATE = ("sec-websocket-extensions", "permessage-deflate")
@@ -249,6 +250,16 @@ def test_a_stream_that_ended_is_concluded_while_its_connection_goes_on():
     assert rows["path"].tolist() == [f"/{stream}" for stream in range(1, 41, 2)]
     assert rows["outcome"].eq("clean").all() and rows["server_saw"].eq(1000).all() and rows["complete"].all()
     assert rows["last_packet"].is_monotonic_increasing and rows["last_packet"].iloc[0] < len(talk.packets) // 2
+
+
+@pytest.mark.parametrize(("more", "told"), [(0, False), (1, True)])
+def test_more_closes_of_a_stream_than_are_kept_are_said_to_be(more, told):
+    talk = Talk().hello().open(1, "/a")
+    for _ in range(limits.CLOSES_KEPT + more - 1):
+        talk.server(data(1, frame(CLOSE, b"\x03\xe8")))
+    result = goodbye(talk, 1).end().analyze()
+    assert result.closes["sender"].eq("server").sum() == limits.CLOSES_KEPT
+    assert any("Close frames" in str(problem) for problem in result.problems) == told
 
 
 def test_other_streams_are_passed_over():

@@ -11,7 +11,7 @@ from pathlib import Path
 
 import pytest
 
-GROUND = {"records", "heard", "limits", "problems", "room"}
+GROUND = {"records", "heard", "limits", "packed", "problems", "room"}
 WORDS = {"catalogs", "closecodes"}
 STAGES = {"capture", "packets", "streams", "tls", "upgrade", "frames", "messages", "outcome", "diagnosis"}
 HELPERS = {"flow_table", "reassembly", "assembler", "chains", "periods", "utf8"}  # algorithms of stages

@@ -10,15 +10,21 @@ import pandas as pd
 import pytest
 from by_hand import SECOND, START, Talk
 
+from analyzer.diagnosis.addresses import address, service_text
 from analyzer.diagnosis.facts import FIELDS
 from analyzer.diagnosis.finding import Finding
 from analyzer.records import MISSING, NO_TIME, Close, Frame, Message, Side
-from analyzer.schema import CONCLUDED, TABLES, TEXT, address
+from analyzer.schema import CONCLUDED, TABLES, TEXT
 from analyzer.tables import PIECE, Tables
 
 ALL = frozenset(TABLES)
 STRING = pd.StringDtype(na_value=pd.NA)
 FILES = ["a.pcap", "b.pcap"]
+
+
+def frames_of(collected: Tables, ledger: dict[tuple[str, str], int]) -> dict[str, pd.DataFrame]:
+    """The tables that are kept, by name."""
+    return {name: rows.take() for name, rows in collected.kept(ledger).items()}
 
 
 def tables(names: Any = ALL, files: Any = ("a.pcap",), ledger: Any = None, **records: Any) -> dict[str, pd.DataFrame]:
@@ -27,7 +33,7 @@ def tables(names: Any = ALL, files: Any = ("a.pcap",), ledger: Any = None, **rec
     for method, each in records.items():
         for record in each:
             getattr(collected, method.removesuffix("s"))(record)
-    return collected.frames_of(ledger or {})
+    return frames_of(collected, ledger or {})
 
 
 def frame_of(side: Side, **fields: Any) -> Frame:
@@ -357,7 +363,7 @@ class TestFrames:
         collected.frame(frame)
         frame.length, frame.opcode = 2, 2
         collected.frame(frame)
-        frames = collected.frames_of({})["frames"]
+        frames = frames_of(collected, {})["frames"]
         assert (list(frames["length"]), list(frames["type"])) == ([1, 2], ["text", "binary"])
 
     @pytest.mark.parametrize("opcode", range(16))
@@ -406,6 +412,18 @@ class TestLedger:
         assert list(ledger["meaning"].isna()) == [False, False, True]
 
 
+@pytest.mark.parametrize(
+    ("key", "text"),
+    [
+        ((4, 0, 0xC0000201, 80), "192.0.2.1:80"),
+        ((6, 0x20010DB8 << 32, 1, 443), "[2001:db8::1]:443"),
+        ((6, 0, 0xFFFF_C0000201, 80), "[::ffff:192.0.2.1]:80"),
+    ],
+)
+def test_evidence_names_a_service_by_the_address_of_the_tables(key: Any, text: str) -> None:
+    assert service_text(*key) == text and address(*key[:3]) in text
+
+
 class TestPieces:
     def pieces(self, count: int) -> tuple[list[tuple[str, pd.DataFrame]], dict[str, pd.DataFrame]]:
         given: list[tuple[str, pd.DataFrame]] = []
@@ -415,7 +433,7 @@ class TestPieces:
             collected.frame(frame_of(talk.client, length=number, opcode=number % 3))
         collected.close(talk.close(talk.server, b"\x03\xe8bye"))
         collected.connection(talk.connection)
-        return given, collected.frames_of({("packet", "WebSocket"): 1})
+        return given, frames_of(collected, {("packet", "WebSocket"): 1})
 
     def test_pieces_together_are_the_table_in_order(self) -> None:
         count = 2 * PIECE + 5
@@ -430,8 +448,8 @@ class TestPieces:
 
     def test_pieces_are_not_kept_and_connections_and_the_ledger_are(self) -> None:
         given, kept = self.pieces(3)
-        assert [name for name, _ in given] == ["frames", "messages", "violations"]
-        assert set(kept) == {"connections", "closes", "reconnects", "ledger"}
+        assert [name for name, _ in given] == ["frames", "messages"]
+        assert set(kept) == {"connections", "closes", "violations", "reconnects", "ledger"}
         assert list(kept["connections"]["server_reason"]) == ["bye"]
 
     def test_a_table_without_rows_is_given_once_and_empty(self) -> None:

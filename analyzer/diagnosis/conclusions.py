@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from typing import Any
 
 import numpy as np
 
 from analyzer.diagnosis import closing, common, elsewhere, handshakes, transport
+from analyzer.diagnosis.addresses import service_text
 from analyzer.diagnosis.events import events_of
 from analyzer.diagnosis.facts import (
     BOTH,
@@ -79,15 +80,20 @@ REST: tuple[Cause, ...] = (
 
 
 class Conclusions:
-    """The findings of all connections. numbers: FOUND of row after row, in the order in which they were gathered; most
-    stand for texts. The evidence of a plain end, -1 - row, is made when it is asked for."""
+    """The findings of all connections, in the order in which they were gathered: numbers, most of which stand for
+    texts. The evidence of a plain end, -1 - row, is made when it is asked for."""
 
     def __init__(self, gathered: Gathered, scene: Scene) -> None:
-        self.numbers: Numbers = np.empty(0, np.int64)
-        self._gathered = gathered.numbers
+        self._found: dict[str, Numbers] = {}
+        self._rows = gathered.rows
         self._scene = scene
         self._words = Numbering()
         self._evidence: list[str] = []
+        self._plain_texts: dict[tuple[bool, int, int], str] = {}
+
+    def numbers_of(self, field: str, rows: Any) -> Numbers:
+        """The numbers of a field of Finding in these rows."""
+        return self._found[field][rows].astype(np.int64)
 
     def value_of(self, field: str) -> Callable[[int], Any] | None:
         """What makes the value of a field's number; None where it is the number."""
@@ -95,12 +101,11 @@ class Conclusions:
             return None
         return self._evidence_of if field == "evidence" else list(self._words).__getitem__
 
-    def take(self, columns: dict[str, Numbers], plain: Numbers, findings: dict[int, Finding]) -> None:
+    def take(self, columns: Mapping[str, Numbers], plain: Numbers, findings: dict[int, Finding]) -> None:
         """Keep the findings of all rows: those given, and those of plain ends."""
         words, by_client = self._words, columns["initiator"] == CLIENT
         code: Numbers = np.where(by_client, columns["client_code"], columns["server_code"])
         left = np.where(by_client, words["client navigation"], words["going away"])
-        numbers = np.empty((len(plain), len(FOUND)), np.int64)
         plainly: tuple[Numbers, ...] = (
             np.where(code == 1001, left, words["clean close"]),
             words[OBSERVED],
@@ -111,15 +116,16 @@ class Conclusions:
             words[None],
             MISSING,
         )
-        for place, values in enumerate(plainly):
-            numbers[:, place] = values
         rest = np.flatnonzero(~plain).tolist()
         for row in rest if len(findings) < len(rest) else ():
             if row not in findings:
                 findings[row] = _nothing(self._scene, row)
-        if findings:
-            numbers[list(findings)] = [self._numbered(finding) for finding in findings.values()]
-        self.numbers = numbers.reshape(-1)
+        rows = list(findings)
+        columns_found = zip(*map(self._numbered, findings.values()), strict=True) if rows else ((),) * len(FOUND)
+        for field, values, others in zip(FOUND, plainly, columns_found, strict=True):
+            numbers = np.full(len(plain), values, np.int64 if self.value_of(field) is None else np.int32)
+            numbers[rows] = others
+            self._found[field] = numbers
 
     def _numbered(self, finding: Finding) -> tuple[int, ...]:
         """A finding in numbers."""
@@ -138,53 +144,63 @@ class Conclusions:
 
     def add(self, missed: dict[int, str], places: Places) -> None:
         """Add what other places show: to the evidence of rows, and which row is the first of the same WebSocket."""
-        table = self.numbers.reshape(-1, len(FOUND))
-        evidence = FOUND.index("evidence")
+        evidence = self._found["evidence"]
         for row, text in missed.items():
-            self._evidence.append(f"{self._evidence_of(int(table[row, evidence]))}; {text}")
-            table[row, evidence] = len(self._evidence) - 1
+            self._evidence.append(f"{self._evidence_of(int(evidence[row]))}; {text}")
+            evidence[row] = len(self._evidence) - 1
         if places.same_as:
-            table[list(places.same_as), FOUND.index("same_as")] = list(places.same_as.values())
+            self._found["same_as"][list(places.same_as)] = list(places.same_as.values())
 
     def _evidence_of(self, number: int) -> str:
         """The evidence, by its number."""
         if number >= 0:
             return self._evidence[number]
-        at = (-1 - number) * len(FIELDS)
-        by_client = self._gathered[at + INITIATOR] == CLIENT
-        code, reason, packet, file = (self._gathered[at + place] for place in CLOSES[by_client])
-        where = f"{self._scene.files[file]}#{packet}" if len(self._scene.files) > 1 else f"packet {packet}"
+        get, row = self._rows.get, -1 - number
+        by_client = get(row, INITIATOR) == CLIENT
+        code, reason, packet, file = CLOSES[by_client]
+        shape = by_client, get(row, code), get(row, reason)
+        text = self._plain_texts.get(shape)
+        if text is None:
+            text = self._plain_texts[shape] = self._plain_text(*shape)
+        where = f"{self._scene.files[get(row, file)]}#" if len(self._scene.files) > 1 else "packet "
+        return f"{text} ({where}{get(row, packet)}) and was answered"
+
+    def _plain_text(self, by_client: bool, code: int, reason: int) -> str:
+        """Who sent what."""
         what = f"Close {code}" if code else "an empty Close"
         text = f' "{self._scene.texts[reason]}"' if self._scene.texts[reason] else ""
-        return f"the {'client' if by_client else 'server'} sent {what}{text} ({where}) and was answered"
+        return f"the {'client' if by_client else 'server'} sent {what}{text}"
 
 
 def places_in(gathered: Gathered) -> Places:
     """Which rows are one WebSocket seen at several places."""
-    return places_of(_columns(_table(gathered)))
+    return places_of(Columns(gathered))
 
 
-def _table(gathered: Gathered) -> Numbers:
-    """The facts of all connections, a row each."""
-    width = len(Facts._fields)
-    return np.frombuffer(gathered.numbers, np.int64).reshape(-1, len(FIELDS))[: gathered.count, :width]
+class Columns(dict[str, Numbers]):
+    """The facts of all connections, column by column, each unpacked when it is asked for."""
 
+    def __init__(self, gathered: Gathered) -> None:
+        self._rows = gathered.rows
 
-def _columns(table: Numbers) -> dict[str, Numbers]:
-    return {name: table[:, place] for place, name in enumerate(Facts._fields)}
+    def __missing__(self, name: str) -> Numbers:
+        place = Facts._fields.index(name)
+        every = np.arange(self._rows.count)
+        self[name] = column = np.frombuffer(self._rows.gather(place, every), np.int64)
+        return column
 
 
 class Diagnosis:
     """What is concluded of all connections that were gathered. files: names, by index."""
 
     def __init__(self, gathered: Gathered, files: Sequence[str], places: Places) -> None:
-        table = _table(gathered)
-        self._columns = _columns(table)
+        self._columns = Columns(gathered)
+        rows, width = gathered.rows, len(Facts._fields)
         self._scene = Scene(
             [text or "" for text in gathered.texts.values],
-            [_service(key) for key in gathered.services],
+            [service_text(*key) for key in gathered.services],
             files,
-            lambda row: Facts._make(table[row].tolist()),
+            lambda row: Facts._make(rows.row(row, width)),
             gathered.details,
             Neighbours(self._columns, gathered.details),
             places=places,
@@ -203,10 +219,9 @@ class Diagnosis:
     def verdicts(self) -> Iterator[Verdict]:
         """The verdict on every Close, in the order in which they were gathered."""
         row_of = {number: row for row, number in enumerate(self._columns["number"].tolist())}
-        width = len(Sent._fields)
-        closes = memoryview(self._gathered.closes)
-        for at in range(0, len(closes), width):
-            values: list[Any] = closes[at : at + width].tolist()
+        closes = self._gathered.closes
+        for place in range(closes.count):
+            values: list[Any] = closes.row(place, len(Sent._fields))
             row = row_of[values[0]]
             sent = Sent(*values)
             sent = sent._replace(reason=self._scene.texts[values[REASON]])
@@ -292,7 +307,7 @@ def _share(scene: Scene, columns: dict[str, Numbers], closer: Numbers, findings:
         passed_on[row] = common.other_leg(Case(row, scene.facts(row), scene)) is not None
     eligible, stoppable = free & ~by_client & ~passed_on, _stoppable(columns, findings)
     once = np.flatnonzero(places.copy_of < 0)
-    seen = columns if len(once) == len(free) else {name: column[once] for name, column in columns.items()}
+    seen = columns if len(once) == len(free) else {name: columns[name][once] for name in Facts._fields}
     scene.timers, timer_of = timers_of(seen, closer[once], eligible[once])
     scene.events, event_of = events_of(seen, closer[once], stoppable[once])
     for number in range(len(scene.events)):  # one moment, and yet each at the same reading of a clock
@@ -382,11 +397,3 @@ def _too_little(case: Case) -> Finding | None:
 
 def _nothing(scene: Scene, row: int) -> Finding:
     return _not_enough(Case(row, scene.facts(row), scene))
-
-
-def _service(key: tuple[int, int, int, int]) -> str:
-    """A server's address and port as text."""
-    from ipaddress import IPv4Address, IPv6Address
-
-    version, high, low, port = key
-    return f"{IPv4Address(low)}:{port}" if version == 4 else f"[{IPv6Address(high << 64 | low)}]:{port}"

@@ -1,5 +1,6 @@
 # C types of gathering.py; what each field means stands there.
 
+from analyzer.packed cimport Packed
 from analyzer.records cimport Close, Connection, Flow, Message, Side
 from analyzer.outcome cimport Outcome
 
@@ -9,10 +10,8 @@ cdef class Texts:
     cpdef Py_ssize_t number(self, str text)
 
 cdef class Gathered:
-    cdef readonly Py_ssize_t count
-    cdef Py_ssize_t capacity
-    cdef long long[::1] room
-    cdef readonly object numbers, services, hosts, closes
+    cdef readonly Packed rows, closes
+    cdef readonly object services, hosts
     cdef readonly Texts texts, words
     cdef readonly dict details
     cpdef object take(self, Outcome outcome)
@@ -25,5 +24,5 @@ cdef bint _says_more(Close close)
 cdef long long _message_idle(Outcome outcome)
 cdef int CLEAN
 cdef long long PRIVATE, NO_CLOSE, MISSING, NO_TIME
-cdef Py_ssize_t WIDTH, COLUMNS_AT, WORDS_AT, ROWS_AT_ONCE, TEXTS_COMPARED
+cdef Py_ssize_t WIDTH, CLOSE_WIDTH, COLUMNS_AT, WORDS_AT, TEXTS_COMPARED
 cdef dict OPENINGS, OUTCOMES, SIDES

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from array import array
 from typing import TYPE_CHECKING, Any
 
 from analyzer.diagnosis.addresses import forwarded_source
@@ -19,6 +18,7 @@ from analyzer.diagnosis.facts import (
     Secured,
     Tail,
 )
+from analyzer.packed import Packed
 from analyzer.records import MISSING, NO_TIME, Close, Connection, Flow, Half, Message, Side
 
 if TYPE_CHECKING:
@@ -26,12 +26,11 @@ if TYPE_CHECKING:
 
     from analyzer.outcome import Outcome
 
-ROWS_AT_ONCE = 1024  # that room is made for
 PRIVATE = 3000  # codes from here on mean what the application says (RFC 6455 7.4.2)
 WIDTH = len(FIELDS)
+CLOSE_WIDTH = 11  # fields of verdicts.verdict.Sent
 COLUMNS_AT = len(Facts._fields)
 WORDS_AT = COLUMNS_AT + len(COLUMNS)
-ROOM = array("q", bytes(8 * ROWS_AT_ONCE * WIDTH))
 TEXTS_COMPARED = 4096
 """Texts that a new one is compared with: what differs in every connection is kept and not looked for."""
 
@@ -67,42 +66,33 @@ class Texts:
 
 
 class Gathered:
-    """All rows so far. numbers: facts.FIELDS of row after row; details: by row.
+    """All rows so far. rows: facts.FIELDS of each; details: by row.
 
     services, hosts: addresses by number; texts: reasons; words: every other text; closes: see verdicts.verdict.Sent.
     """
 
     def __init__(self) -> None:
-        self.count = 0
-        self.capacity = 0
-        self.numbers = array("q")
-        self.room: Any = self.numbers
+        self.rows: Packed = Packed(WIDTH)
         self.details: dict[int, Details] = {}
         self.services = Numbering()
         self.hosts = Numbering()
         self.texts = Texts()
         self.words = Texts()
-        self.closes = array("q")
+        self.closes: Packed = Packed(CLOSE_WIDTH)
 
     def take(self, outcome: Outcome) -> None:
         """Keep what is needed of a connection that is over."""
-        at: cython.Py_ssize_t = self.count * WIDTH
-        numbers: cython.longlong[::1]
-        if self.count == self.capacity:
-            self.room = None  # else the array could not grow
-            self.numbers.extend(ROOM)
-            self.room = self.numbers
-            self.capacity += ROWS_AT_ONCE
-        numbers = self.room
+        rows: Packed = self.rows
+        number: cython.Py_ssize_t = rows.count
+        at: cython.Py_ssize_t = rows.next_row()
         self._facts(outcome, at)
         self._columns(outcome, at + COLUMNS_AT)
         self._words(outcome, at + WORDS_AT)
         client: Close | None = outcome.client_first_close
         server: Close | None = outcome.server_first_close
-        odd: cython.bint = numbers[at + 5] != CLEAN
+        odd: cython.bint = rows.room[at + 5] != CLEAN
         if odd or _says_more(client) or _says_more(server):
-            self.details[self.count] = details(outcome, client, server, odd)
-        self.count += 1
+            self.details[number] = details(outcome, client, server, odd)
 
     def _facts(self, outcome: Outcome, at: cython.Py_ssize_t) -> None:
         """The fields of facts.Facts, in order."""
@@ -110,7 +100,7 @@ class Gathered:
         flow: Flow = connection.flow
         client: Close | None = outcome.client_first_close
         server: Close | None = outcome.server_first_close
-        numbers: cython.longlong[::1] = self.room
+        numbers: cython.longlong[::1] = self.rows.room
         numbers[at] = connection.number
         numbers[at + 1] = self.services[flow.version, outcome.server_high, outcome.server_low, outcome.server_port]
         numbers[at + 2] = self.hosts[flow.version, outcome.client_high, outcome.client_low]
@@ -167,7 +157,7 @@ class Gathered:
         connection: Connection = outcome.connection
         client: Side = outcome.client
         server: Side = outcome.server
-        numbers: cython.longlong[::1] = self.room
+        numbers: cython.longlong[::1] = self.rows.room
         numbers[at] = outcome.server_port
         numbers[at + 1] = outcome.duration
         numbers[at + 2] = outcome.client_exact
@@ -204,7 +194,7 @@ class Gathered:
         """The fields of facts.WORDS, in order."""
         connection: Connection = outcome.connection
         words: Texts = self.words
-        numbers: cython.longlong[::1] = self.room
+        numbers: cython.longlong[::1] = self.rows.room
         numbers[at] = words.number(outcome.transport)
         numbers[at + 1] = words.number(connection.http)
         numbers[at + 2] = words.number(connection.host)
@@ -228,7 +218,7 @@ class Gathered:
     def close(self, close: Close) -> None:
         """Keep what a verdict on a Close needs."""
         sender = close.sender
-        self.closes.extend(
+        self.closes.append(
             (
                 sender.connection.number,
                 SIDES["client" if sender.is_client else "server"],

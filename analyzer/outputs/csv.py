@@ -37,13 +37,15 @@ class CsvWriter:
             columns = [rendered(piece[name], STYLE) for name in piece.columns]
             self._stream.write("\n".join(map(",".join, zip(*columns, strict=True))) + "\n")
 
-    def pieces(self, rows: Sequence[int], columns: Sequence[Stored]) -> Iterator[int]:
+    def pieces(self, rows: Any, columns: Sequence[Stored]) -> Iterator[int]:
         """Append rows as they are kept, some at a time; how many each time. The same text as from a DataFrame."""
         self._begin(stored.column.name for stored in columns)
         fields, lines = [_field(stored) for stored in columns], Lines()
         for start in range(0, len(rows), ROWS_AT_ONCE):
             chosen = rows[start : start + ROWS_AT_ONCE]
-            self._stream.write(lines.of(fields, chosen))
+            for field, stored in zip(fields, columns, strict=True):
+                field.take(stored.numbers(chosen))
+            self._stream.write(lines.of(fields, len(chosen)))
             yield len(chosen)
 
     def _begin(self, names: Iterable[str]) -> None:
@@ -60,14 +62,14 @@ def _field(stored: Stored) -> Field:
     """What writes a column."""
     value = stored.value
     if value is None:
-        return Field(KINDS[stored.column.dtype], stored.numbers, stored.offset, stored.width)
+        return Field(KINDS[stored.column.dtype])
     write = _text_of(stored.column)
 
     def make(number: int) -> bytes:
         found = value(number)
         return b"" if found is None else write(found).encode()
 
-    return Field(TEXT, stored.numbers, stored.offset, stored.width, make)
+    return Field(TEXT, make)
 
 
 def _text_of(column: Column) -> Callable[[Any], str]:

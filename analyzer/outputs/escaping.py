@@ -13,8 +13,6 @@ _UNSAFE = re.compile("[\x00-\x1f\x7f-\x9f\u061c\u200e\u200f\u2028-\u202e\u2066-\
 # The first character that makes a spreadsheet read a cell as a formula, full-width forms included.
 _FORMULA = tuple("=+-@\t\r\n\uff1d\uff0b\uff0d\uff20")
 
-_NEEDS_QUOTES = re.compile('[",]')
-
 
 def _backslashed(match: re.Match[str]) -> str:
     number = ord(match[0])
@@ -35,12 +33,10 @@ def spreadsheet(text: str) -> str:
 
     An empty text is `""`, so that it differs from a missing value.
     """
-    if text.isascii() and text.isprintable() and '"' not in text and "," not in text and text[:1].isalnum():
-        return text  # most are, and searching takes longer
-    shown = visible(text)
+    shown = text if text.isascii() and text.isprintable() else visible(text)  # most are, and searching takes longer
     if text.startswith(_FORMULA) and len(text) > 1:
         shown = "'" + shown
-    if not shown or _NEEDS_QUOTES.search(shown):
+    if not shown or '"' in shown or "," in shown:
         shown = '"' + shown.replace('"', '""') + '"'
     return shown
 

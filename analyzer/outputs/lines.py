@@ -10,7 +10,7 @@ from analyzer.outputs.cells import moment
 if TYPE_CHECKING:
     import cython
 
-TEXT, NUMBER, UNSIGNED, BOOLEAN, TIME, DURATION = range(6)
+TEXT, NUMBER, UNSIGNED, BOOLEAN, TIME, DURATION, SAME = range(7)
 MISSING = -(1 << 63)  # records.MISSING and NO_TIME
 NUMBER_MOST = 40  # bytes that a number, a time or a duration takes at most, with room to spare
 FIRST_SIZE = 1 << 16
@@ -22,22 +22,30 @@ COMMA, LINE_FEED, MINUS, POINT, ZERO, ZULU = b",\n-.0Z"
 
 
 class Field:
-    """One column. kind: how it is written. Of row r it has numbers[offset + r * width].
+    """One column. kind: how it is written; numbers: those of the rows in hand.
 
     make(number): the field's bytes for the kind TEXT; called again only where the number is not one of the last ones.
     """
 
-    def __init__(
-        self, kind: int, numbers: Any, offset: int, width: int, make: Callable[[int], bytes] | None = None
-    ) -> None:
+    def __init__(self, kind: int, make: Callable[[int], bytes] | None = None) -> None:
         self.kind = kind
-        self.numbers = numbers
-        self.offset = offset
-        self.width = width
+        self.numbers: Any = None
         self.make = make
         self.texts: dict[int, bytes] = {}
         self.last = MISSING
         self.last_text = b""
+
+    def take(self, numbers: Any) -> None:
+        """Have these rows in hand."""
+        self.numbers = numbers
+
+    def is_constant(self) -> cython.bint:
+        """All rows in hand have one number."""
+        row: cython.Py_ssize_t
+        for row in range(1, len(self.numbers)):
+            if self.numbers[row] != self.numbers[0]:
+                return False
+        return True
 
     def text(self, number: cython.longlong) -> bytes:
         """The bytes for a number."""
@@ -63,44 +71,69 @@ class Lines:
         self.second = MISSING
         self.second_text = b""
 
-    def of(self, fields: Sequence[Field], rows: Sequence[int]) -> str:
-        """The lines of these rows, each with its line end."""
+    def of(self, fields: Sequence[Field], count: cython.Py_ssize_t) -> str:
+        """The lines of the rows in hand, so many, each with its line end."""
         row: cython.Py_ssize_t
+        parts: Any = self.parts(fields)
         self.at = 0
-        for row in rows:
-            self.line(fields, row)
+        for row in range(count):
+            self.line(parts, row)
         return self.content[: self.at].decode()
 
-    def line(self, fields: Any, row: cython.Py_ssize_t) -> None:
-        """Append one line."""
+    def parts(self, fields: Sequence[Field]) -> list[Field]:
+        """What makes each line: fields that differ, and between them what does not."""
+        parts: list[Field] = []
         field: Field
-        kind: cython.int
-        value: cython.longlong
+        self.at = 0
         for field in fields:
-            kind = field.kind
-            value = field.numbers[field.offset + row * field.width]
-            if kind == TEXT:
-                self.put(field.text(value))
+            if field.is_constant():
+                self.cell(field, 0)
+                continue
+            self.same(parts)
+            parts.append(field)
+        self.same(parts)
+        return parts
+
+    def same(self, parts: Any) -> None:
+        """What is in the buffer is a part of every line."""
+        if self.at:
+            part: Field = Field(SAME)
+            part.last_text = bytes(self.content[: self.at])
+            parts.append(part)
+            self.at = 0
+
+    def line(self, parts: Any, row: cython.Py_ssize_t) -> None:
+        """Append one line."""
+        part: Field
+        for part in parts:
+            if part.kind == SAME:
+                self.put(part.last_text)
             else:
-                self.room(NUMBER_MOST)
-                if kind == NUMBER:
-                    if value != MISSING:
-                        self.signed(value)
-                elif kind == TIME:
-                    if value != MISSING:
-                        self.time(value)
-                elif kind == DURATION:
-                    if value != MISSING:
-                        self.duration(value)
-                elif kind == BOOLEAN:
-                    if value >= 0:
-                        self.put(b"true" if value else b"false")
-                else:
-                    self.put(str(value % UNSIGNED_RANGE).encode())
-            self.room(1)
-            self.buffer[self.at] = COMMA
-            self.at += 1
+                self.cell(part, row)
         self.buffer[self.at - 1] = LINE_FEED
+
+    def cell(self, field: Field, row: cython.Py_ssize_t) -> None:
+        """Append one field and a comma."""
+        kind: cython.int = field.kind
+        value: cython.longlong = field.numbers[row]
+        self.room(NUMBER_MOST)
+        if kind == TEXT:
+            self.put(field.text(value))
+            self.room(1)
+        elif kind == UNSIGNED:
+            self.put(str(value % UNSIGNED_RANGE).encode())
+        elif kind == BOOLEAN:
+            if value >= 0:
+                self.put(b"true" if value else b"false")
+        elif value != MISSING:
+            if kind == NUMBER:
+                self.signed(value)
+            elif kind == TIME:
+                self.time(value)
+            else:
+                self.duration(value)
+        self.buffer[self.at] = COMMA
+        self.at += 1
 
     def room(self, size: cython.Py_ssize_t) -> None:
         """Have room for so many more bytes."""

@@ -68,7 +68,7 @@ class Rows(Protocol):
     def write(self, frame: Any) -> None:
         """Append whole rows."""
 
-    def write_stored(self, rows: Sequence[int], columns: Sequence[Any]) -> None:
+    def write_stored(self, rows: Any, columns: Sequence[Any]) -> None:
         """Append rows of CSV, given as they are kept (tables.Rows.stored)."""
 
     def commit(self) -> None:
@@ -98,7 +98,7 @@ class StreamRows:
             self._stream.flush()
             self.rows += len(frame)
 
-    def write_stored(self, rows: Sequence[int], columns: Sequence[Any]) -> None:
+    def write_stored(self, rows: Any, columns: Sequence[Any]) -> None:
         """Append rows of CSV, given as they are kept (tables.Rows.stored)."""
         self._begun = True
         for count in _write_stored(self._writer, rows, columns):
@@ -193,7 +193,7 @@ class TableFile:
             self._writer.write(frame)
             self.rows += len(frame)
 
-    def write_stored(self, rows: Sequence[int], columns: Sequence[Any]) -> None:
+    def write_stored(self, rows: Any, columns: Sequence[Any]) -> None:
         """Append rows of CSV, given as they are kept (tables.Rows.stored)."""
         for count in _write_stored(self._writer, rows, columns):
             self.rows += count
@@ -224,7 +224,7 @@ class TableFile:
             layer.close()
 
 
-def _write_stored(writer: Any, rows: Sequence[int], columns: Sequence[Any]) -> Iterator[int]:
+def _write_stored(writer: Any, rows: Any, columns: Sequence[Any]) -> Iterator[int]:
     """Have a CSV writer write the rows, some at a time; how many there were each time, once they are written."""
     pieces = writer.pieces(rows, columns)
     while True:
