@@ -443,7 +443,7 @@ class Tables(Observer):
             for row, details in self._gathered.details.items():
                 client, server = details.client, details.server
                 if client is not None and server is not None and (client.tells_more or server.tells_more):
-                    found[self._gathered.numbers[row * len(FIELDS)]] = client, server
+                    found[self._gathered.rows.get(row, 0)] = client, server
         return found
 
     def _places(self) -> Places:
