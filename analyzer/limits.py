@@ -165,8 +165,5 @@ VIOLATIONS_KEPT = 100
 FOUND_TEXT = 200
 """Characters of what was found that a row of the violations keeps."""
 
-LEGS_COMPARED = 1_000_000
-"""Pairs of connections of one client to one path that are compared to find the legs of a proxy that made a new key."""
-
 KEYS_COMPARED = 100_000
 """Sec-WebSocket-Key values remembered to notice one that is used again."""

@@ -3,6 +3,7 @@ one place shows that the other lacks."""
 
 from __future__ import annotations
 
+import random
 from pathlib import Path
 from typing import Any
 
@@ -15,7 +16,7 @@ from test_diagnosis import PLAIN, columns_of
 import analyzer
 from analyzer.diagnosis.addresses import forwarded_source
 from analyzer.diagnosis.facts import Facts
-from analyzer.diagnosis.places import Places, places_of
+from analyzer.diagnosis.places import LEGS_COMPARED, Places, nested, places_of
 from analyzer.outputs import summary, timeline
 from analyzer.records import MISSING, NO_TIME
 
@@ -100,6 +101,35 @@ class TestLegs:
         back = {"service": 1, "forwarded": 0, "path_hash": 9}
         assert found(place(0, path_hash=9), place(1, path_hash=9), place(2, **back)).same_as == {}
         assert found(place(0, path_hash=9), place(1, **back), place(2, **back)).same_as == {}
+
+    @pytest.mark.parametrize("seed", range(20))
+    def test_pairs_are_those_that_a_look_at_every_pair_finds(self, seed: int) -> None:
+        draw = random.Random(seed)
+        rows = []
+        for number in range(60):
+            asked = draw.randrange(4000)
+            opened = NO_TIME if draw.random() < 0.1 else asked + draw.randrange(120)
+            role: dict[str, Any] = {} if draw.random() < 0.5 else {"service": 1, "forwarded": 0}
+            row = place(number, path_hash=9, last_file=draw.random() < (seed % 2) / 8, **role)
+            rows.append(row._replace(asked=asked, opened=opened, end=asked + 120 + draw.randrange(200)))
+        columns = columns_of(rows)
+        fronts = [row for row in range(60) if rows[row].service == PLAIN.service]
+        backs = [row for row in range(60) if rows[row].service == 1]
+        pairs = [(f, b) for f in fronts if rows[f].opened != NO_TIME for b in backs if nested(f, b, columns)]
+        alone = [pair for pair in pairs if sum(pair[0] == f or pair[1] == b for f, b in pairs) == 1]
+        assert (alone or seed % 2) and found(*rows).same_as == {max(pair): min(pair) for pair in alone}
+
+    def test_among_very_many_nobody_can_tell(self) -> None:
+        back = {"service": 1, "forwarded": 0, "path_hash": 9}
+        many = [
+            place(number, **back)._replace(asked=100 + number, opened=5000)
+            for number in range(2, 2 + LEGS_COMPARED + 1)
+        ]
+        wide = place(0, path_hash=9)._replace(asked=0, opened=9000, end=9000)
+        narrow = place(1, path_hash=9)._replace(asked=101, opened=102, end=9000)
+        one = many[0]._replace(asked=101, opened=102)
+        assert found(wide, narrow, one, *many[1:]).same_as == {}
+        assert found(narrow._replace(number=0), one._replace(number=1)).same_as == {1: 0}
 
     def test_legs_at_two_points_are_one_websocket(self) -> None:
         rows = [place(number, key=5, service=number % 2, initial=number % 2, point=number // 2) for number in range(4)]

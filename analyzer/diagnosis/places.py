@@ -15,10 +15,12 @@ from typing import Any, NamedTuple
 
 import numpy as np
 
-from analyzer import limits
 from analyzer.records import MISSING, NO_TIME
 
 Numbers = Any  # numpy arrays of int64
+
+LEGS_COMPARED = 64
+"""Connections among which the other leg of one is looked for: of more that were asked for meanwhile nobody can tell."""
 
 LEGS_MOST = 8
 """Connections with one key that may be the legs of proxies in a row; more share a key that is no nonce."""
@@ -185,11 +187,33 @@ def _one_to_one(
     before: list[int], behind: list[int], columns: dict[str, Numbers], by_address: bool
 ) -> Iterator[list[int]]:
     """The pairs that fit, and no other leg fits either of them. by_address: a port that the proxy names must fit."""
-    if len(before) * len(behind) > limits.LEGS_COMPARED:
+    if not before or not behind:
         return
-    fitting = [(front, back) for front in before for back in behind if _fits(front, back, columns, by_address)]
-    of_front, of_back = Counter(front for front, _ in fitting), Counter(back for _, back in fitting)
+    behind = sorted(behind, key=columns["asked"].__getitem__)
+    crowded = np.zeros(len(behind) + 1, np.int64)
+    fitting = []
+    for front, (start, stop) in zip(before, _windows(before, behind, columns), strict=True):
+        if stop - start > LEGS_COMPARED:
+            crowded[start] += 1
+            crowded[stop] -= 1
+        else:
+            fitting += [(front, back) for back in behind[start:stop] if _fits(front, back, columns, by_address)]
+    of_front = Counter(front for front, _ in fitting)
+    of_back = Counter(dict(zip(behind, np.cumsum(crowded).tolist(), strict=False)))
+    of_back.update(back for _, back in fitting)
     yield from ([front, back] for front, back in fitting if of_front[front] == of_back[back] == 1)
+
+
+def _windows(before: list[int], behind: list[int], columns: dict[str, Numbers]) -> Iterator[tuple[int, int]]:
+    """For each front leg from which to which of the back legs, in the order of their requests, may fit (see nested)."""
+    asked, last = columns["asked"][behind], columns["end"][before]
+    starts = np.zeros(len(before), np.int64)
+    if len(np.unique(columns["last_file"][before + behind])) == 1:
+        opened = columns["opened"][before]
+        last = np.where(opened == NO_TIME, last, opened)
+        starts = np.searchsorted(asked, columns["asked"][before])
+    stops = np.maximum(starts, np.searchsorted(asked, last, "right"))
+    return zip(starts.tolist(), stops.tolist(), strict=True)
 
 
 def _fits(front: int, back: int, columns: dict[str, Numbers], by_address: bool) -> bool:
