@@ -27,6 +27,8 @@ HTTP_1, HTTP_2 = b"http/1.1", b"h2"  # RFC 7301 6
 class Shown(Tls):
     """What TLS shows, and the secrets that opened it: (client random, secrets by label)."""
 
+    __slots__ = ("secrets",)
+
     def __init__(self) -> None:
         super().__init__()
         self.secrets: list[tuple[bytes, dict[str, bytes]]] = []

@@ -8,6 +8,7 @@ What is kept are counters and the last few records, however many there are.
 
 from __future__ import annotations
 
+from array import array
 from dataclasses import dataclass
 from typing import NamedTuple
 
@@ -32,6 +33,7 @@ HANDSHAKE_MOST = 64 << 10  # bytes of a server's handshake, its certificates inc
 BEFORE_FINISHED = 6  # records that a client with a certificate sends before its Finished
 SOON = 500_000_000  # nanoseconds in which TLS is ended after the second Close (RFC 6455 7.1.1: at once)
 PAIRS, TINY = 2, 3  # how many make it certain enough; brief pairs count twice
+NONE_KEPT = array("q")
 BEATS, UNEVEN, SHORTEST_PERIOD = 3, 10, 100_000_000  # a rhythm: pairs, off by one part in so many, nanoseconds
 
 
@@ -49,6 +51,16 @@ class Content(NamedTuple):
     paired: bool = False
     repeated: bool = False
 
+    @property
+    def packed(self) -> tuple[int, int]:
+        """It as two numbers: of many connections some are kept each."""
+        return self.time, self.size << 4 | self.by_client | self.body << 1 | self.paired << 2 | self.repeated << 3
+
+
+def unpacked(time: int, rest: int) -> Content:
+    """See Content.packed."""
+    return Content(rest & 1 > 0, rest >> 4, time, rest & 2 > 0, rest & 4 > 0, rest & 8 > 0)
+
 
 class Closing(NamedTuple):
     """A closing handshake (RFC 6455 7.1.2): whose Close came first, and the bytes of its reason."""
@@ -58,7 +70,7 @@ class Closing(NamedTuple):
     client_size: int
 
 
-@dataclass
+@dataclass(slots=True)
 class Rhythm:
     """Pairs of one size, begun by one side: the first and the last, the shortest and longest time between two."""
 
@@ -104,13 +116,13 @@ class Shape:
     hopeless: it is no WebSocket, or nothing can be told. shaken: the handshake is over. request: size of the client's
     first content, 0 before it; answered: an answer that may be a 101 came; said: size of the client's last content
     since. tiny: contents shorter than any request, said by the client after the server; pairs: of neighbours that
-    differ by a mask, small ones; unasked: bytes of the server since the client's last word; alert: time of the first
-    alert under TLS 1.2; lost: records were missed, or the client ended the handshake with an alert: no more are looked
-    at.
+    differ by a mask, small ones; kept: the last contents, packed; unasked: bytes of the server since the client's last
+    word; alert: time of the first alert under TLS 1.2; lost: records were missed, or the client ended the handshake
+    with an alert: no more are looked at.
     """
 
     __slots__ = (
-        *("alert", "answered", "before_finished", "ciphers_changed", "finished", "hopeless", "is_tls13", "last"),
+        *("alert", "answered", "before_finished", "ciphers_changed", "finished", "hopeless", "is_tls13", "kept"),
         *("lost", "overhead", "pair_sizes", "pairs", "request", "rhythms", "said", "shaken", "tiny", "unasked"),
     )
 
@@ -122,7 +134,7 @@ class Shape:
         self.shaken = self.hopeless = self.answered = self.lost = False
         self.request = self.said = self.tiny = self.pairs = self.before_finished = self.unasked = self.pair_sizes = 0
         self.alert = NO_TIME
-        self.last: tuple[Content, ...] = ()
+        self.kept = NONE_KEPT
         self.rhythms: dict[tuple[bool, int], Rhythm] | None = None
 
     def record(self, by_client: bool, kind: int, length: int, time: int) -> None:
@@ -178,13 +190,13 @@ class Shape:
 
     def _frame(self, content: Content) -> None:
         """What may be a frame."""
-        last = self.last[-1] if self.last else None
+        last = unpacked(*self.kept[-2:]) if self.kept else None
         after_request = self.said * SMALL > self.request
         if content.by_client:
             content = content._replace(body=last is not None and (last.by_client or last.size == CONTINUE))
             self.said = content.size
             self.unasked = 0
-            if any(each.by_client and each.size < HEADER + MASK and not self._is_update(each) for each in self.last):
+            if any(each.by_client and each.size < HEADER + MASK and not self._is_update(each) for each in self.last()):
                 self.hopeless = True  # no frame, and not the alert that ends it
                 return
         elif self.unasked > limits.TLS_UNASKED and not self.tiny and not self.pairs:
@@ -196,7 +208,11 @@ class Shape:
             client, server = (content, last) if content.by_client else (last, content)
             if client.size == server.size + MASK and server.size >= HEADER and not answers_body(client, server):
                 content = content._replace(repeated=True) if last.paired else self._pair(last, content, server.size)
-        self.last = (*self.last[1 - limits.TLS_CONTENTS :], content)
+        self.kept = self.kept[2 - 2 * limits.TLS_CONTENTS :] + array("q", content.packed)
+
+    def last(self) -> list[Content]:
+        """The last few contents."""
+        return [unpacked(*self.kept[at : at + 2]) for at in range(0, len(self.kept), 2)]
 
     def _is_update(self, content: Content) -> bool:
         return self.is_tls13 and content.size == KEY_UPDATE_SIZE
@@ -232,7 +248,7 @@ class Shape:
 
         An echo before the transport was dropped looks the same but for that. The answer may carry the code alone.
         """
-        contents, alerts = list(self.last), set()
+        contents, alerts = self.last(), set()
         times = [] if self.alert == NO_TIME else [self.alert]
         while self.is_tls13 and contents and contents[-1].size == ALERT_SIZE and contents[-1].by_client not in alerts:
             alert = contents.pop()
