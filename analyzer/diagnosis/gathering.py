@@ -253,7 +253,7 @@ def _message_idle(outcome: Outcome) -> cython.longlong:
         return NO_TIME
     if last == NO_TIME:
         last = connection.opened
-    return NO_TIME if last > connection.ending else connection.ending - last
+    return NO_TIME if last == NO_TIME or last > connection.ending else connection.ending - last
 
 
 def initial_of(half: Half | None) -> cython.longlong:
