@@ -134,15 +134,13 @@ def _one_delay(moment: list[Reconnect]) -> dict[int, int]:
 
 def _pairs_of(attempts: list[Attempt]) -> Iterator[Reconnect]:
     """The reconnects of one client (or of several that can't be told apart)."""
-    ends = deque(sorted((a for a in attempts if a.end is not None), key=lambda a: (a.end, a.connection)))
+    ends = deque(sorted((a for a in attempts if a.end is not None), key=lambda a: (a.end, a.start, a.connection)))
     waiting: deque[Attempt] = deque()
     waited: dict[int, int] = {}  # connection -> the delay before it
     doubtful = False
     for following in sorted(attempts, key=lambda a: (a.start, a.connection)):
-        while ends and _end(ends[0]) <= following.start:
-            ended = ends.popleft()
-            if ended is not following:
-                waiting.append(ended)
+        while ends and ends[0] is not following and _end(ends[0]) <= following.start:
+            waiting.append(ends.popleft())
         while waiting and following.start - _end(waiting[0]) > limits.RECONNECT_SECONDS * SECOND:
             waiting.popleft()
         if not waiting:

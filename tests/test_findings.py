@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from pathlib import Path
 from typing import Any
 
 import pandas as pd
@@ -30,6 +31,14 @@ def test_one_thing_at_several_servers_is_one_line(samples_told: dict[str, list[s
     assert told[2] == "  18 of 18 connections to 9 servers: message too big (by the server)"
     assert told[3].startswith("      from 01:43:06 to 01:44:06, for example #0: the server sent Close 1009")
     assert len(told) == 4
+
+
+def test_a_lost_close_is_told_first_however_few_there_are(root: Path) -> None:
+    connections = analyzer.analyze(root / "sample_pcaps" / "message-too-big.pcap").connections
+    connections.loc[connections.index[-1], "cause"] = "close lost"
+    told = texts(list(findings.lines(connections)))
+    assert "1 of 2 connections to" in told[2] and "a Close was sent but did not arrive" in told[2]
+    assert "message too big" in told[4]
 
 
 def test_a_timer_is_told_with_its_time_and_clock(samples_told: dict[str, list[str]]) -> None:

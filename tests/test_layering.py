@@ -46,7 +46,7 @@ MAY_IMPORT = {
     "where": {"problems"},
     "selection": {"problems", "schema", "outputs", "where"},
     "arguments": {"analyzer", "schema", "where"},
-    "cli": COMMAND | {"problems", "interrupts", "pipeline"},
+    "cli": COMMAND | {"problems", "interrupts", "pipeline", "schema"},
     "analyzer": TABLES | {"closecodes", "problems"},
 } | dict.fromkeys(BESIDE | {"capture", "packets", "tls", "chains", "periods", "utf8"}, GROUND)
 """What of this package a part may import, beside itself; nothing if it does not stand here."""

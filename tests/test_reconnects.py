@@ -65,6 +65,8 @@ class TestPairs:
 
     def test_an_instantaneous_connection_does_not_follow_itself(self):
         assert found(attempt(0, 5, 5)) == []
+        assert found(attempt(0, 5, 5), attempt(1, 6)) == [(0, 1)]
+        assert found(attempt(0, 5, 5), attempt(1, 1, 5), attempt(2, 6)) == [(1, 0), (0, 2)]
 
     def test_clients_that_look_alike_are_ambiguous_to_the_last(self):
         rows = list(pairs([attempt(0, 0, 10), attempt(1, 0, 10), attempt(2, 15), attempt(3, 20)]))

@@ -81,6 +81,15 @@ class TestStorms:
         steady = [(each, 1000 + each, 10 + each * 0.01, 10.05 + each * 0.01, 60) for each in range(300)]
         assert told([*steady, *((500 + each[0], 2000 + each[1], *each[2:]) for each in storm(6, 1, 0.01))]) == []
 
+    def test_more_than_come_at_any_time_are_one(self) -> None:
+        steady = [(each, 1000 + each, each / 4, each / 4 + 0.05, 60) for each in range(60)]
+
+        def among_them(number: int) -> list[str]:
+            return told([*steady, *((500 + each[0], 2000 + each[1], *each[2:]) for each in storm(number, 20.15, 0.01))])
+
+        assert "a reconnect storm: " in among_them(20)[2]
+        assert among_them(6) == []
+
 
 class TestLoops:
     def test_one_that_comes_back_at_once_again_and_again(self) -> None:

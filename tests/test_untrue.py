@@ -5,10 +5,11 @@ from __future__ import annotations
 from pathlib import Path
 from typing import Any
 
+import pandas as pd
 import pytest
 
 import analyzer
-from analyzer.outputs import ending, summary, timeline
+from analyzer.outputs import ending, summary, timeline, untrue
 
 DATA = Path(__file__).parent / "data" / "causes"
 
@@ -32,6 +33,14 @@ def test_the_summary_says_which_codes_the_packets_contradict() -> None:
     told = text(summary.lines(analyzer.analyze(DATA / "codes-received.pcap.gz"), ["a.pcap"]))
     assert "1 connection was closed with 1002 Protocol error by the server\n" in told
     assert "more kinds (wsclose closes)" in told
+
+
+def test_only_a_timer_is_told_with_the_code_it_contradicts() -> None:
+    closes = pd.DataFrame({"connection": [0], "sender": "server", "code": 1000, "verdict": "contradicted"})
+    closes["evidence"] = "x"
+    for cause, end in (("reset", "by the server"), ("late pong", "but the cause was: late pong (2.0 s)")):
+        connections = pd.DataFrame({"cause": [cause], "cause_timer": pd.Timedelta("2s")})
+        assert text(list(untrue.lines(closes, connections))).splitlines()[2].endswith(end)
 
 
 def test_where_every_code_is_true_the_summary_says_nothing_of_it() -> None:
