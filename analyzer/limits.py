@@ -99,6 +99,12 @@ SILENT_FLOWS = 400_000
 heard of for long is forgotten. Its packets count as other TCP all the same; what comes of it later is looked at as of a
 connection that began before the capture."""
 
+REFUSED = 10_000
+"""Pairs of a client and a service that refused its TCP connections, of which that is known."""
+
+REFUSALS = 100
+"""Times of one client's refused connections to one service that are kept; clients wait longer and longer."""
+
 CLOSES_KEPT = 1000
 """Close frames of one side kept as rows; a peer sends one."""
 
@@ -143,6 +149,9 @@ FIRST_MESSAGE = 160
 
 BREACHES_KEPT = 4
 """Broken rules of one side kept to hold its peer's close code against; the last place is the latest one's."""
+
+HEARTBEAT = 256
+"""Bytes of a message that may be the heartbeat of an application: they say little more than that."""
 
 CONTROL_PAYLOAD = 64 << 10
 """Bytes of one control frame's payload that are kept; RFC 6455 5.5 allows 125."""

@@ -18,20 +18,23 @@ cdef class MessageReader(FramePayloadReader):
     cdef long long position, body, inflated_limit, compressed_limit
     cdef int kind
     cdef bint message_whole, reserved, checks_text, gathers
-    cdef object inflater, strict
+    cdef object inflater, strict, pulse
+    cdef bytes start
+    cdef long long beat_limit
     cdef object gathered
     cdef bint weighed
     cdef Room room
     cdef object _end_message(self)
     cdef bytes control
     cdef int text
-    cdef bint control_whole, key_told, keeps_first, checks_window
+    cdef bint control_whole, key_told, keeps_start, checks_window
     cdef object apply_mask
     cdef object _tell_fault(self, int state, Py_ssize_t start, Py_ssize_t stop)
     cdef bint _looks_odd(self) except? True
     cdef object _look_at_key(self, long long key)
     cdef object _begin_message(self)
-    cdef object _keep_first(self, Py_ssize_t start, Py_ssize_t stop)
+    cdef object _keep_start(self, Py_ssize_t start, Py_ssize_t stop)
+    cdef object _tell_pulse(self, long long size)
     cdef object _check_text(self, Py_ssize_t start, Py_ssize_t stop)
     cdef bytes _unmasked(self, Py_ssize_t start, Py_ssize_t stop)
     cdef bytes _unmasked_in_place(self, Py_ssize_t start, Py_ssize_t size)

@@ -92,7 +92,10 @@ class MessageReader(FramePayloadReader):
         self.framing_known = side.connection.opening == "handshake"
         self.last_key = self.last_step = 0
         self.keys = 0
-        self.key_told = self.keeps_first = False
+        self.key_told = self.keeps_start = False
+        self.pulse: Any = side.connection.pulse
+        self.beat_limit = limits.HEARTBEAT
+        self.start = b""  # of the message in hand, in clear, where it is kept
         self.apply_mask: Any = None  # loaded when it is needed: that takes as long as reading 100 000 packets
 
     def whole(
@@ -108,7 +111,7 @@ class MessageReader(FramePayloadReader):
         size: cython.longlong = stop - start
         if not self.unobserved or self.in_message or masked != side.is_client or side.closes is not None:
             return False
-        if self.number == 0:  # its beginning is kept
+        if self.number == 0 or (self.pulse is not None and size <= self.beat_limit):  # its beginning is kept
             return False
         if first == WHOLE_TEXT:
             if after(0, self.packet, start, stop, key, 0) != 0:
@@ -203,7 +206,9 @@ class MessageReader(FramePayloadReader):
         self.text = 0
         if message.fault is not None:
             message.fault = None
-        self.keeps_first = message.number == 0 and not message.compressed
+        self.keeps_start = (message.number == 0 or self.pulse is not None) and not message.compressed
+        if self.keeps_start:
+            self.start = b""
         self.gathers = message.compressed or self.keep_payloads
         if self.gathers:
             self.gathered = bytearray()
@@ -211,8 +216,8 @@ class MessageReader(FramePayloadReader):
     def payload(self, start: cython.Py_ssize_t, stop: cython.Py_ssize_t) -> None:
         size: cython.longlong = stop - start
         if self.kind == DATA:
-            if self.keeps_first:
-                self._keep_first(start, stop)
+            if self.keeps_start:
+                self._keep_start(start, stop)
             if self.gathers and self.body < self.compressed_limit:
                 assert self.gathered is not None
                 self.gathered += self._unmasked(start, stop)
@@ -237,7 +242,7 @@ class MessageReader(FramePayloadReader):
             self.body += size
             self.message_whole = False
             self.checks_text = False
-            self.gathers = self.keeps_first = False
+            self.gathers = self.keeps_start = False
         else:
             self.control_whole = False
 
@@ -272,12 +277,23 @@ class MessageReader(FramePayloadReader):
             shift = shift - 8 if shift else 24
         return bytes(clear)
 
-    def _keep_first(self, start: cython.Py_ssize_t, stop: cython.Py_ssize_t) -> None:
-        """Keep the beginning of the side's first message."""
-        side: Side = self.side
-        first: bytes = side.first if side.first is not None else b""
-        side.first = first + self._unmasked(start, min(stop, start + limits.FIRST_MESSAGE - len(first)))
-        self.keeps_first = len(side.first) < limits.FIRST_MESSAGE
+    def _keep_start(self, start: cython.Py_ssize_t, stop: cython.Py_ssize_t) -> None:
+        """Keep the beginning of the message, if it is the side's first one for good."""
+        self.start += self._unmasked(start, min(stop, start + limits.FIRST_MESSAGE - len(self.start)))
+        self.keeps_start = len(self.start) < limits.FIRST_MESSAGE
+        if self.message.number == 0:
+            self.side.first = self.start
+
+    def _tell_pulse(self, size: cython.longlong) -> None:
+        """A message that may be a heartbeat of the application, or tell which one it is."""
+        frame: Frame = self.frame
+        pulse: Any = self.pulse
+        if (size > self.beat_limit or size < 0) and self.number > 0:
+            return
+        end: cython.longlong = self.side.source.transport_offset(frame.finish - 1) + 1
+        place = (frame.time, frame.packet, frame.file)
+        if not pulse.message(self.side, self.number, self.start, place, end):
+            self.pulse = None
 
     def _check_text(self, start: cython.Py_ssize_t, stop: cython.Py_ssize_t) -> None:
         """Go on checking that the whole message is UTF-8 (RFC 6455 5.6, 8.1)."""
@@ -353,6 +369,8 @@ class MessageReader(FramePayloadReader):
                 side.bytes += size
             if side.largest < size:
                 side.largest = size
+            if self.pulse is not None and self.message_whole:
+                self._tell_pulse(size)
         if self.observe_messages:
             self.observer.message(message)
         self.number += 1
@@ -387,8 +405,9 @@ class MessageReader(FramePayloadReader):
             return MISSING
         if self.checks_window and self.judge is not None and self._reaches_too_far(data):
             self.judge.distance(self.message)
+        self.start = text[: limits.FIRST_MESSAGE]
         if self.message.number == 0:
-            self.side.first = text[: limits.FIRST_MESSAGE]
+            self.side.first = self.start
         self.message.valid = 1
         if self.message.opcode == TEXT and (fault := fault_of(text)) is not None:
             self.message.valid = 0

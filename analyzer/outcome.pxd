@@ -16,6 +16,8 @@ cdef class Outcome:
     cdef readonly long long close_latency, idle_before_end, client_idle, server_idle
     cdef readonly long long unanswered_pings, ping_rtt_median, ping_rtt_max, retransmissions, lost_bytes, resyncs
     cdef readonly long long client_ping_period, client_ping_jitter, server_ping_period, server_ping_jitter
+    cdef readonly long long client_heartbeats, server_heartbeats, unanswered_heartbeats
+    cdef readonly long long client_heartbeat_period, server_heartbeat_period, client_beat, server_beat
 
 cpdef Outcome conclude(Connection connection)
 
@@ -53,5 +55,6 @@ cdef bint _exact(Connection connection, Side side)
 cdef object _place(Outcome outcome)
 cdef object _secured(Outcome outcome)
 cdef object _pings(Outcome outcome)
+cdef object _heartbeats(Outcome outcome, object pulse)
 cdef long long _unanswered(Side side, long long judged_until)
 cdef object _repairs(Outcome outcome)

@@ -6,7 +6,7 @@ Nothing here is observed. A conclusion that bytes missing from the capture could
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from analyzer.periods import median, period_of
 from analyzer.records import (
@@ -102,6 +102,8 @@ class Outcome:
         self.unanswered_pings = self.ping_rtt_median = self.ping_rtt_max = MISSING
         self.client_ping_period = self.server_ping_period = NO_TIME
         self.client_ping_jitter = self.server_ping_jitter = NO_TIME
+        self.client_heartbeats = self.server_heartbeats = self.unanswered_heartbeats = MISSING
+        self.client_heartbeat_period = self.server_heartbeat_period = self.client_beat = self.server_beat = NO_TIME
         self.retransmissions = self.lost_bytes = MISSING
         self.resyncs = 0
         self.resync_confidence: str | None = None
@@ -147,6 +149,8 @@ def conclude(connection: Connection) -> Outcome:
     outcome.server_idle = _idle(connection, outcome.server)
     outcome.idle_before_end = _idle_before_end(connection)
     _pings(outcome)
+    if connection.pulse is not None and connection.pulse.known:
+        _heartbeats(outcome, connection.pulse)
     _repairs(outcome)
     return outcome
 
@@ -478,6 +482,22 @@ def _unanswered(side: Side, judged_until: cython.longlong) -> cython.longlong:
         if time <= judged_until and (close is None or time < close.time):
             count += 1
     return count
+
+
+def _heartbeats(outcome: Outcome, pulse: Any) -> None:
+    """The application's heartbeats. client_beat, server_beat: that side's oldest without an answer when the end began;
+    where the other side's bytes are missing nobody knows."""
+    outcome.client_heartbeats, outcome.server_heartbeats = pulse.client.count, pulse.server.count
+    outcome.client_heartbeat_period, outcome.server_heartbeat_period = pulse.client.period, pulse.server.period
+    if pulse.client.waiting and outcome.server_exact:
+        outcome.client_beat = pulse.client.waiting[0][0]
+    if pulse.server.waiting and outcome.client_exact:
+        outcome.server_beat = pulse.server.waiting[0][0]
+    ending: cython.longlong = outcome.connection.ending
+    if ending == NO_TIME:
+        ending = outcome.flow.watched_until
+    if outcome.client_exact and outcome.server_exact and ending != NO_TIME:
+        outcome.unanswered_heartbeats = pulse.client.missed(ending - PATIENCE) + pulse.server.missed(ending - PATIENCE)
 
 
 def _repairs(outcome: Outcome) -> None:

@@ -1,4 +1,4 @@
-"""The period of what comes again and again, and how steady it is; for the outcome stage."""
+"""The period of what comes again and again, and how steady it is."""
 
 from __future__ import annotations
 

@@ -17,6 +17,7 @@ from analyzer.capture.reading import Captures, read_secrets
 from analyzer.encapsulations import unwrap
 from analyzer.fragments import Fragments
 from analyzer.frames import FrameReader
+from analyzer.heartbeats import follow
 from analyzer.ledger import ByteLedger, part, part_connection
 from analyzer.messages import MessageReader
 from analyzer.packets import Packets
@@ -31,6 +32,7 @@ from analyzer.records import (
     Observer,
     Packet,
     PacketReader,
+    Refusals,
     Segment,
     Side,
     Source,
@@ -75,7 +77,7 @@ class Account:
 
     connections: how many were recognised; packets: read from all inputs; payload_bytes: captured ones of the TCP flows
     on which connections were recognised. ledger: (unit, kind) -> count;
-    flow_kinds: TCP flows with payload, by what their first bytes look like.
+    flow_kinds: TCP flows with payload, by what their first bytes look like. refused: see streams.Streams.
     """
 
     connections: int = 0
@@ -85,6 +87,7 @@ class Account:
     errors: list[CannotRead] = field(default_factory=list)
     ledger: Counter[tuple[str, str]] = field(default_factory=Counter)
     flow_kinds: dict[str, int] = field(default_factory=dict)
+    refused: Mapping[tuple[int, ...], Refusals] = field(default_factory=dict)
 
 
 class Pipeline:
@@ -129,6 +132,7 @@ class Pipeline:
         account.problems, account.errors = self.captures.problems + account.problems, self.captures.errors
         account.problems += barren(self.options.keylogs)
         account.flow_kinds = dict(self.openings.kinds)
+        account.refused = self.streams.refused
         if self.services.others:
             account.flow_kinds["tls"] -= self.services.others
             account.flow_kinds["failed tls"] = self.services.others
@@ -157,6 +161,7 @@ class Pipeline:
     def _accept(self, connection: Connection) -> None:
         """Both directions are WebSocket frames from here on."""
         judge = None if self.rules is None else self.rules.judge_of(connection)
+        connection.pulse = follow(connection)
         self.read_frames(connection.client, judge)
         self.read_frames(connection.server, judge)
 

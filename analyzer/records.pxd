@@ -127,7 +127,7 @@ cdef class Connection:
     cdef public str client_basis, opening, http, host, path, origin, user_agent, subprotocol, extensions
     cdef public str forwarded_for, offered_subprotocols, offered_extensions
     cdef public long long http_stream, http_status, violations
-    cdef public object asked
+    cdef public object asked, pulse
     cdef public long long opened, recognised
     cdef public long long handshake_bytes_client, handshake_bytes_server
     cdef public bint ending_uncertain_client, ending_uncertain_server

@@ -340,6 +340,15 @@ class Violation:
         self.file = 0
 
 
+class Refusals:
+    """TCP connections that were asked for and refused: the SYN was answered by RST (RFC 9293 3.10.7.1), of one client
+    by one service. count: of all; times: of the first of them."""
+
+    def __init__(self) -> None:
+        self.count = 0
+        self.times: list[int] = []
+
+
 class Judge:
     """Who holds frames against the rules. The stages call it only where something is unusual."""
 
@@ -440,6 +449,7 @@ class Connection:
     ending: time of the first event of its end (Close, FIN, RST, ...), with each side's last frame before it, and the
     time of each side's oldest Ping that was then unanswered.
     key, accept, upgrade: Sec-WebSocket-Key of the request, Sec-WebSocket-Accept and Upgrade of the answer.
+    pulse: who follows its application's heartbeats, None where none are known.
     end_how, end_by, end_time, ended: how its own stream ended, whatever becomes of the flow (HTTP/2); else the flow's.
     ending_uncertain_client, ending_uncertain_server: that last frame is not known, bytes are missing after it.
     """
@@ -478,6 +488,7 @@ class Connection:
         self.ending_uncertain_server: cython.bint = False
         self.ending_ping_client: cython.longlong = NO_TIME
         self.ending_ping_server: cython.longlong = NO_TIME
+        self.pulse: Any = None
         self.key: str | None = None
         self.accept: str | None = None
         self.upgrade: str | None = None

@@ -272,5 +272,5 @@ class Result:
         observer = Tables(tables, self.files, chunk)
         pipeline = Pipeline(self._inputs, observer, tables, self._options, payloads=False)
         self._account = pipeline.run()
-        self._rows |= observer.kept(self._account.ledger)
+        self._rows |= observer.kept(self._account.ledger, self._account.refused)
         self.tails |= observer.tails()

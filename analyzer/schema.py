@@ -170,6 +170,14 @@ def _rhythm(side: str) -> tuple[Column, Column]:
     return Column(period, DURATION, meaning, period), Column(jitter, DURATION, deviation, jitter)
 
 
+def _heartbeats(side: str) -> tuple[Column, Column]:
+    """How a side's application showed that it was there."""
+    count, period = f"{side}_heartbeats", f"{side}_heartbeat_period"
+    meaning = f"heartbeats of the {side}'s application before the end began; missing where no catalog knows them"
+    rhythm = f"median time between the {side}'s latest heartbeats; missing with fewer than three"
+    return Column(count, INTEGER, meaning, count), Column(period, DURATION, rhythm, period)
+
+
 CONNECTIONS = (
     Column("connection", INTEGER, "number of the connection: 0, 1, 2 ... in order of recognition", "number"),
     Column("client_ip", TEXT, "address of the client, IPv6 as in RFC 5952", "client_host", address_of),
@@ -401,6 +409,15 @@ CONNECTIONS = (
     ),
     *_rhythm("client"),
     *_rhythm("server"),
+    *_heartbeats("client"),
+    *_heartbeats("server"),
+    Column(
+        "unanswered_heartbeats",
+        INTEGER,
+        "heartbeats of both sides that ask for an answer and had got none when the end began, but not those too close "
+        "to it",
+        "unanswered_heartbeats",
+    ),
 )
 CONCLUDED = {
     "connections": frozenset(

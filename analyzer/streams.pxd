@@ -16,6 +16,7 @@ cdef class Streams(Reassembly):
     cdef long long linger
     cdef Py_ssize_t silent_limit, silent, hand
     cdef readonly long long forgotten, websocket_packets, other_packets
+    cdef readonly dict refused
     cdef Py_ssize_t _new(self)
     cdef object _reset(self, Py_ssize_t index)
     cdef object _make_room(self)
@@ -27,6 +28,7 @@ cdef class Streams(Reassembly):
     cdef object _data(self, Flow flow, Half half)
     cdef object _watch_holes(self, Flow flow)
     cdef object _pause(self, Flow flow)
+    cdef object _refuse(self, unsigned int initial)
     cdef Flow _promote(self, Py_ssize_t index)
     cdef object _ignore(self, Flow flow)
     cdef object _drop(self, Flow flow)

@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING, Any
 from analyzer import limits
 from analyzer.flow_table import FlowTable, grown
 from analyzer.reassembly import Reassembly
-from analyzer.records import END_CAPTURE, NO_TIME, Flow, Half, Packet, Reader, Segment
+from analyzer.records import END_CAPTURE, NO_TIME, Flow, Half, Packet, Reader, Refusals, Segment
 from analyzer.room import Room
 
 if TYPE_CHECKING:
@@ -51,6 +51,7 @@ class Streams(Reassembly):
         self.linger = limits.LINGER_SECONDS * 1_000_000_000
         self.silent_limit = limits.SILENT_FLOWS
         self.silent = self.hand = self.forgotten = 0  # LIGHT and IGNORED flows; the last one looked at; forgotten ones
+        self.refused: dict[tuple[int, ...], Refusals] = {}  # by point, version, server (address, port), client
         self.websocket_packets = 0
         self.other_packets = 0
         self._make_room()
@@ -186,9 +187,29 @@ class Streams(Reassembly):
             self.seen[index] |= 16 * bit
             self.fin_sequence[index] = segment.sequence
             self.fin_time[index] = self.packet.time
+        if segment.flags & RST and self.seen[index] & 15 == 5 * (3 - bit):
+            self._refuse(self.high_initial[index] if forward else self.low_initial[index])
         if segment.flags & RST or self.seen[index] & 48 == 48:
             self.other_packets += self.packets[index]
             self._forget(index)
+
+    def _refuse(self, initial: cython.uint) -> None:
+        """The RST in hand comes from where only a SYN has gone, with this sequence number."""
+        segment: Segment = self.in_hand
+        packet: Packet = self.packet
+        if segment.acknowledgment != (initial + 1) & LOW_32 or packet.time == NO_TIME:
+            return
+        server = segment.source_high, segment.source_low, segment.source_port
+        client = segment.destination_high, segment.destination_low
+        key = (packet.point, segment.version, *server, *client)
+        refusals = self.refused.get(key)
+        if refusals is None:
+            if len(self.refused) >= limits.REFUSED:
+                return
+            refusals = self.refused[key] = Refusals()
+        refusals.count += 1
+        if len(refusals.times) < limits.REFUSALS:
+            refusals.times.append(packet.time)
 
     def _promote(self, index: cython.Py_ssize_t) -> Flow:
         """Make a record of a flow that has payload."""

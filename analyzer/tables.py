@@ -19,7 +19,7 @@ from analyzer.diagnosis.gathering import Gathered, Numbering
 from analyzer.outcome import conclude
 from analyzer.packed import picked
 from analyzer.reconnects import ABNORMAL, Attempt, Reconnect, pairs
-from analyzer.records import MISSING, NO_TIME, Close, Connection, Frame, Message, Observer, Violation
+from analyzer.records import MISSING, NO_TIME, Close, Connection, Frame, Message, Observer, Refusals, Violation
 from analyzer.rules import returning
 from analyzer.rules.catalog import RULES
 from analyzer.schema import (
@@ -415,9 +415,11 @@ class Tables(Observer):
         if self._chunk is not None and rows.table.streams and rows.count >= PIECE:
             self._chunk(name, rows.take())
 
-    def kept(self, ledger: Mapping[tuple[str, str], int]) -> dict[str, Rows]:
-        """The rows of the tables that are kept, by name; ledger: (unit, kind) -> count. To be called once, when all is
-        observed."""
+    def kept(
+        self, ledger: Mapping[tuple[str, str], int], refused: Mapping[tuple[int, ...], Refusals] | None = None
+    ) -> dict[str, Rows]:
+        """The rows of the tables that are kept, by name; ledger: (unit, kind) -> count; refused: see streams.Streams.
+        To be called once, when all is observed."""
         result: dict[str, Rows] = {}
         for name, rows in self._rows.items():
             if name == "reconnects":
@@ -433,7 +435,7 @@ class Tables(Observer):
             else:
                 result[name] = rows
         if self._gathered is not None and self._asked & CONCLUDED.keys():
-            self._conclude(self._gathered, result)
+            self._conclude(self._gathered, result, refused or {})
         return result
 
     def tails(self) -> dict[int, tuple[Tail, Tail]]:
@@ -473,7 +475,9 @@ class Tables(Observer):
             violation.time, violation.packet, violation.file = attempt.start, attempt.packet, attempt.file
             self._append("violations", violation)
 
-    def _conclude(self, gathered: Gathered, result: dict[str, Rows]) -> None:
+    def _conclude(
+        self, gathered: Gathered, result: dict[str, Rows], refused: Mapping[tuple[int, ...], Refusals]
+    ) -> None:
         """Add what is concluded when all is there: the connections, and the verdicts on Closes."""
         if not gathered.rows.count:  # loading what concludes takes longer than most of such captures
             if "closes" in self._rows:
@@ -483,7 +487,7 @@ class Tables(Observer):
             return
         from analyzer.diagnosis.conclusions import Diagnosis
 
-        diagnosis = Diagnosis(gathered, self._files, self._places())
+        diagnosis = Diagnosis(gathered, self._files, self._places(), refused)
         if "closes" in self._rows:
             self._rows["closes"].join(_verdicts(diagnosis.verdicts(), self._files))
         if "connections" in self._asked:

@@ -2,7 +2,7 @@
 
 from pathlib import Path
 
-from analyzer.catalogs import Catalog, CatalogCode, CatalogRange, catalogs
+from analyzer.catalogs import Catalog, CatalogCode, CatalogRange, catalogs, read
 from analyzer.closecodes import ADVICE, CloseCode, registry
 from analyzer.diagnosis.devices import devices
 from analyzer.diagnosis.vocabulary import CAUSES
@@ -22,10 +22,10 @@ VERDICTS_HEAD = ("code", "supported", "contradicted")
 VERDICTS_ROWS = (
     (
         "1000, 1001",
-        "both sides closed, and neither a timer nor an unanswered Ping made it; 1001: others were closed with it, or a "
-        "browser sent it",
-        "sent at the mark of a timer that many connections show, or for a missing Pong; its reason speaks of a timeout "
-        "or (1000) a failure",
+        "both sides closed, and neither a timer nor an unanswered Ping made it; 1001: others were closed with it, new "
+        "connections were refused (RST to SYN) within a minute, or a browser sent it",
+        "sent at the mark of a timer that many connections show, or for a missing Pong or heartbeat; its reason speaks "
+        "of a timeout or (1000) a failure",
     ),
     ("no code", "it claims nothing", ""),
     (
@@ -33,7 +33,11 @@ VERDICTS_ROWS = (
         "the other side broke a rule ([rules](rules.md))",
         "all that the other side sent was seen, and broke none",
     ),
-    ("1003", "the other side's last message is of another kind than all before", "it had sent no data"),
+    (
+        "1003",
+        "the other side's last message is of another kind than all before",
+        "it had sent no data, or none of the kind that the reason complains of",
+    ),
     (
         "1007",
         "a byte that is not UTF-8, or DEFLATE data that can't be inflated",
@@ -55,8 +59,12 @@ VERDICTS_ROWS = (
         "a Ping was waiting for its Pong",
         "its reason speaks of a Ping, whose Pong the sender had acknowledged in time",
     ),
-    ("1012", "many connections were closed at once", ""),
-    ("1013", "upgrades were refused, a receive window was closed, or as many others were open each time", ""),
+    ("1012", "many connections were closed at once, or new ones were refused (RST to SYN) within a minute", "never"),
+    (
+        "1013",
+        "upgrades or connections were refused, a receive window was closed, or as many others were open each time",
+        "never",
+    ),
     ("1014", "the leg behind the gateway had ended before", ""),
     ("3000-4999", "the application's catalog says what is then to be seen, and it is", "it is not"),
     ("1005, 1006, 1015, unassigned", "", "they must not be sent (rule C4)"),
@@ -68,15 +76,25 @@ VERDICTS = """## Is the code true?
 are missing, a capture that begins after the handshake, or an extension that is not read here leave it `unverifiable`.
 """
 
-ANSWERS = """An answer to the other side's Close is `supported` if it repeats the code, or has none; another ordinary
-code is legal there and says little (`unverifiable`). A code that is contradicted names no cause: `connections.cause` is
-then `unfounded code`, or what the end was laid to.
+ANSWERS = """1012 and 1013 are never contradicted by what goes on at the same address: behind a balancer one of several
+servers may restart, or be full, while the others serve on, and a limit may be one user's. A client that comes back at
+once after either did not follow the advice (`reconnects.followed`); that makes the code no less true.
+
+An answer to the other side's Close is `supported` if it repeats the code, or has none. Another one from 1002 to 1014
+claims something of its own and is judged as if it came first: 1002 in answer to a Close that may be sent, of a side
+that broke no rule, is `contradicted`. 1000, 1001 and private codes in answer to another code are `unverifiable`: RFC
+6455 5.5.1 says only what is typical, and libraries of good standing answer 1000 to whatever comes, or what their
+application had asked for at the same moment. A code that is contradicted names no cause: `connections.cause` is then
+`unfounded code`, or what the end was laid to.
 """
 
 CATALOGS = """## Application catalogs
 
 The same number means different things to different services, so a catalog is chosen by the agreed subprotocol, the
-host, the first messages or the path, never by a code. Each is one file; a new file is a new catalog.
+host, the first messages or the path, never by a code. Each is one file; a new file is a new catalog. Some know the
+heartbeats of their application too: small messages by which a side shows that it is there, or asks whether the other
+one is. They are counted (`connections.client_heartbeats`, `server_heartbeats`, their periods, `unanswered_heartbeats`)
+and weighed in `cause` and `verdict`.
 """
 
 COLUMNS = """# Tables and columns
@@ -164,14 +182,25 @@ def ranges() -> str:
 
 def catalog_section(catalog: Catalog) -> str:
     """One catalog."""
-    note = f"{catalog.note}\n\n" if catalog.note else ""
+    note = f"{catalog.note}\n" if catalog.note else ""
     rows: list[tuple[str, CatalogCode | CatalogRange]] = [(str(entry.code), entry) for entry in catalog.codes]
     rows += [(f"other {rule.first}-{rule.last}", rule) for rule in catalog.ranges]
     codes = table(
         ("code", "name", "meaning", "sent by", "retry"),
         [(code, entry.name, entry.meaning, entry.sent_by, entry.retry) for code, entry in rows],
     )
-    return f"### {catalog.name}\n\n`{catalog.file}`. Source: {catalog.source}.\n\n{note}{codes}"
+    beats = heartbeats(catalog)
+    parts = [f"### {catalog.name}\n", f"`{catalog.file}`. Source: {catalog.source}.\n", *([note] if note else [])]
+    return "\n".join([*parts, *([codes] if rows else []), *([beats] if beats else [])])
+
+
+def heartbeats(catalog: Catalog) -> str:
+    """How its heartbeats look, by examples; "" if it has none."""
+    rows = []
+    for entry in read(catalog.file).get("heartbeats", ()):
+        beat, *answers = (f"`{ascii(text)[1:-1]}`" for text in entry["examples"][0])
+        rows.append((beat, entry["sent_by"], answers[0] if answers else "none", entry["source"]))
+    return table(("heartbeat", "sent by", "answer", "source"), rows) if rows else ""
 
 
 def close_codes() -> str:
@@ -194,7 +223,9 @@ Severity is that of a plain breach. Milder ones say so in their row: a code that
 from a server, unused bits in a key, a key that was used before (`note`). R1 is judged between
 connections: its row is of the one that came too soon, and not counted in its column `violations`; what a close code
 asks of a client is judged in the table `reconnects`. Not judged, as nothing outside shows it: whether a client without
-an Origin is a browser, and whether a refusal was for the Origin, which should be answered 403.
+an Origin is a browser; and whether a refusal was for the Origin, which should be answered 403 (H10). Any other status
+may have another reason (credentials, the path, load, a malformed request), also where the Origin is another host's:
+that is how pages use services of others, and no row is better than one against a server that did right.
 """
 
 

@@ -13,6 +13,7 @@ import pytest
 import analyzer.catalogs
 from analyzer.catalogs import CONDITIONS, REGISTRY, Catalog, CatalogCode, catalog_for, catalogs, files, read
 from analyzer.closecodes import ADVICE, SENDERS, CloseCode
+from analyzer.limits import FIRST_MESSAGE
 
 HANDSHAKES = [(example, catalog.file) for catalog in catalogs() for example in read(catalog.file)["examples"]]
 
@@ -88,6 +89,16 @@ class TestContent:
             assert entry.retry in ADVICE
             assert entry.sent_by in SENDERS
         assert all(entry.shows in ("", *CONDITIONS) for entry in catalog.codes)
+
+    def test_its_heartbeats_are_those_of_its_examples_and_name_their_source(self, catalog):
+        for heartbeat, entry in zip(catalog.heartbeats, read(catalog.file).get("heartbeats", ()), strict=True):
+            assert heartbeat.sent_by in ("client", "server", "either")
+            assert heartbeat.source
+            for beat, *answers in entry["examples"]:
+                assert heartbeat.beat.match(beat.encode("latin-1")[:FIRST_MESSAGE])
+                assert not heartbeat.beat.match(b'{"data":"2 pings"}')
+                assert len(answers) == (heartbeat.answer is not None)
+                assert all(heartbeat.answer.match(answer.encode("latin-1")[:FIRST_MESSAGE]) for answer in answers)
 
 
 class TestDetection:

@@ -8,7 +8,7 @@ from typing import Any
 import numpy as np
 import pytest
 
-from analyzer.diagnosis import closing, common, conclusions, handshakes, transport
+from analyzer.diagnosis import beating, closing, common, conclusions, handshakes, transport
 from analyzer.diagnosis.devices import device_of, devices
 from analyzer.diagnosis.events import events_of
 from analyzer.diagnosis.facts import (
@@ -31,6 +31,7 @@ from analyzer.diagnosis.facts import (
 from analyzer.diagnosis.finding import Case, Expiry, Finding, Scene
 from analyzer.diagnosis.neighbours import Neighbours
 from analyzer.diagnosis.timers import CLOCKS, SECOND, Timer, timers_of
+from analyzer.heard import Heard
 from analyzer.records import END_FIN, END_GOAWAY, END_RST, END_STREAM, END_STREAM_RESET, MISSING, NO_TIME
 
 PLAIN = Facts(
@@ -42,6 +43,7 @@ PLAIN = Facts(
     round_trip=MISSING, first_packet=1, last_packet=30, last_file=0, key=MISSING, survived=0, point=0, client_port=4000,
     http_stream=MISSING, initial=MISSING, asked=1, forwarded=MISSING, forwarded_port=MISSING, path_hash=MISSING,
     client_saw=MISSING, server_saw=MISSING, largest_client_message=MISSING, client_message_idle=SECOND // 7,
+    client_beat=NO_TIME, server_beat=NO_TIME,
 )  # fmt: skip
 QUIET = Tail(
     packets=9, time_to_live=64, last_time=20 * SECOND, finished=False, reset_packet=0, reset_time_to_live=-1,
@@ -92,12 +94,25 @@ def closed(code: int, side: int = SERVER, **facts: Any) -> dict[str, Any]:
     ("status", "cause", "agent"),
     [(400, "bad request", "server"), (403, "forbidden", "server"), (502, "bad gateway", "proxy"),
      (503, "unavailable", None), (418, "refused", "server"), (200, "not a WebSocket", "server"),
-     (302, "redirected", "server"), (500, "server failed", "server")],
+     (302, "redirected", "server"), (500, "server failed", "server"), (401, "unauthorized", "server"),
+     (407, "unauthorized", "server"), (404, "not found", "server"), (410, "not found", "server"),
+     (426, "wrong version", "server"), (429, "rate limited", "server"), (504, "gateway timeout", "proxy")],
 )  # fmt: skip
 def test_a_refusal_is_named_by_its_status(status: int, cause: str, agent: str | None) -> None:
     finding = handshakes.refused(case(outcome=REFUSED, status=status))
     assert finding is not None and (finding.cause, finding.agent) == (cause, agent)
     assert str(status) in finding.evidence
+
+
+@pytest.mark.parametrize(("opening", "nanoseconds"), [(UNANSWERED, 20 * SECOND), (0, MISSING)])
+def test_a_504_names_the_time_that_the_leg_behind_the_proxy_waited(
+    monkeypatch: pytest.MonkeyPatch, opening: int, nanoseconds: int
+) -> None:
+    behind = case(opening=opening, outcome=NO_ANSWER, end_by=CLIENT, end_how=END_FIN, number=7)
+    monkeypatch.setattr(Case, "leg", lambda self, side: behind if side == SERVER else None)
+    finding = handshakes.refused(case(outcome=REFUSED, status=504))
+    assert finding is not None and (finding.cause, finding.nanoseconds) == ("gateway timeout", nanoseconds)
+    assert ("connection 7" in finding.evidence) == (opening == UNANSWERED)
 
 
 @pytest.mark.parametrize(
@@ -225,20 +240,21 @@ def test_a_heartbeat_runs_from_the_other_sides_last_frame_where_that_fits(client
     missed = case("heartbeat timeout", **closed(1000, SERVER, client_idle=client_idle))
     missed.scene.timers = [Timer(0, 3 * SECOND, 9, 1000, 9, SERVER, False)]
     missed.scene.timer_of = [0]
-    finding = closing.heartbeat(missed)
+    finding = beating.missed(missed)
     assert finding is not None and (finding.clock, finding.nanoseconds) == (clock, 3 * SECOND)
 
 
 def test_a_reason_may_name_the_heartbeat() -> None:
-    finding = closing.heartbeat(case("heartbeat timeout", **closed(1000, CLIENT)))
+    finding = beating.missed(case("heartbeat timeout", **closed(1000, CLIENT)))
     assert finding is not None and finding.cause == "heartbeat missed"
-    assert closing.heartbeat(case("done shopping", **closed(1000))) is None
+    assert beating.missed(case("done shopping", **closed(1000))) is None
 
 
 @pytest.mark.parametrize(
     ("function", "code", "side", "cause"),
     [(closing.restart, 1012, SERVER, "server restart"), (closing.explained, 1013, SERVER, "overload"),
      (closing.explained, 1002, CLIENT, "protocol error"), (closing.explained, 1007, SERVER, "invalid payload"),
+     (closing.explained, 1003, SERVER, "unsupported data"), (closing.explained, 1014, SERVER, "bad gateway"),
      (closing.explained, 1008, SERVER, "policy"), (closing.explained, 1009, SERVER, "message too big"),
      (closing.coded, 1000, CLIENT, "clean close"), (closing.coded, 0, SERVER, "clean close"),
      (closing.coded, 1001, CLIENT, "client navigation"), (closing.coded, 1001, SERVER, "going away"),
@@ -250,17 +266,41 @@ def test_a_code_names_its_cause(function: Found, code: int, side: int, cause: st
     assert "packet 28" in finding.evidence
 
 
+def test_a_client_that_lacks_its_extension_says_1010() -> None:
+    finding = closing.explained(case(**closed(1010, CLIENT), offered="permessage-deflate"))
+    assert finding is not None and (finding.cause, finding.basis) == ("missing extension", "observed")
+
+
 def test_a_private_code_is_explained_by_its_catalog() -> None:
     assert closing.catalogued(case(**closed(4201))) is None
     pusher = (None, None, "/app/key?protocol=7", None, None)
     assert closing.catalogued(case(**closed(4201), place=pusher)) is None
-    finding = closing.heartbeat(case(**closed(4201), place=pusher))
+    finding = beating.missed(case(**closed(4201), place=pusher))
     assert finding is not None and finding.cause == "heartbeat missed"
     finding = closing.catalogued(case(**closed(4001), place=pusher))
     assert finding is not None and "Application does not exist" in finding.evidence
     twitch = (None, "eventsub.wss.twitch.tv", "/", None, None)
     finding = closing.keepalive(case(**closed(4002, server_ping=18 * SECOND), place=twitch))
     assert finding is not None and (finding.cause, finding.basis) == ("keepalive timeout", "observed")
+
+
+@pytest.mark.parametrize(
+    ("place", "code", "messages", "timer"),
+    [
+        (("graphql-transport-ws", None, None, None, None), 4408, 0, (19 * SECOND, "lifetime")),
+        (("graphql-transport-ws", None, None, None, None), 4408, 3, (MISSING, None)),
+        ((None, "ws.okx.com", "/", None, None), 4004, 3, (30 * SECOND, "client idle")),
+        ((None, "ws.okx.com", "/", None, None), 4001, 3, (MISSING, None)),
+    ],
+)
+def test_a_code_that_speaks_of_a_time_names_how_long_it_was(
+    place: Any, code: int, messages: int, timer: tuple[int, str | None]
+) -> None:
+    each = case(**closed(code, opened=SECOND, client_idle=30 * SECOND), place=place)
+    assert each.details is not None
+    each.details.judged, each.details.server_heard = True, Heard(exact=True, messages=messages)
+    finding = closing.catalogued(each)
+    assert finding is not None and (finding.nanoseconds, finding.clock) == timer
 
 
 def test_a_close_that_is_never_answered_ends_by_a_timeout() -> None:

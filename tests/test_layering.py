@@ -11,10 +11,10 @@ from pathlib import Path
 
 import pytest
 
-GROUND = {"records", "heard", "limits", "packed", "problems", "room"}
+GROUND = {"records", "heard", "heartbeats", "periods", "limits", "packed", "problems", "room"}
 WORDS = {"catalogs", "closecodes"}
 STAGES = {"capture", "packets", "streams", "tls", "upgrade", "frames", "messages", "outcome", "diagnosis"}
-HELPERS = {"flow_table", "reassembly", "assembler", "chains", "periods", "utf8"}  # algorithms of stages
+HELPERS = {"flow_table", "reassembly", "assembler", "chains", "utf8"}  # algorithms of stages
 BESIDE = {"fragments", "encapsulations", "ledger", "services"}  # put beside the stages by the pipeline
 JUDGES = {"rules", "reconnects"}
 READING = {"pipeline", "sources", "interrupts"}
@@ -24,13 +24,15 @@ LAYERS = (GROUND, WORDS, STAGES, HELPERS, BESIDE, JUDGES, READING, TABLES, COMMA
 """Every part of the package, each in one layer: a new one is put where it belongs."""
 MAY_IMPORT = {
     "heard": {"records"},
+    "heartbeats": {"records", "limits", "periods", "catalogs"},  # which know them
+    "periods": {"records"},
     "closecodes": {"catalogs"},
     "diagnosis": GROUND | WORDS,
     "streams": GROUND | {"flow_table", "reassembly"},
     "reassembly": GROUND | {"assembler"},
     "frames": GROUND | {"chains"},
     "messages": GROUND | {"utf8"},
-    "outcome": GROUND | {"periods"},
+    "outcome": GROUND,
     "upgrade": GROUND | {"chains"},
     "rules": GROUND | WORDS | {"upgrade"},  # names of the header fields of a whole head
     "reconnects": GROUND | WORDS,
@@ -48,7 +50,7 @@ MAY_IMPORT = {
     "arguments": {"analyzer", "schema", "where"},
     "cli": COMMAND | {"problems", "interrupts", "pipeline", "schema"},
     "analyzer": TABLES | {"closecodes", "problems"},
-} | dict.fromkeys(BESIDE | {"capture", "packets", "tls", "chains", "periods", "utf8"}, GROUND)
+} | dict.fromkeys(BESIDE | {"capture", "packets", "tls", "chains", "utf8"}, GROUND)
 """What of this package a part may import, beside itself; nothing if it does not stand here."""
 MAKES_TABLES = {"schema", "tables", "result", "connection", "outputs", "selection", "where"}
 ONLY_WHERE_USED = {"scapy", "matplotlib", "dask", "jinja2", "dpkt", "rich", "fsspec", "pyarrow", "IPython"}

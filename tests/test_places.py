@@ -321,6 +321,28 @@ class TestTimersOfProxies:
         text = rf"by the proxy on both legs at once \(the other is connection \d\), {silence:.2f}\d s after the last"
         assert table["evidence"].str.contains(text).all()
 
+    def test_another_time_is_one_if_the_proxy_kept_it_twice(self, tmp_path: Path) -> None:
+        again = self.ended(2.403, pause=1.3, port=40001, begin=9)
+        table = self.rows(tmp_path, self.ended(2.4), again)
+        assert set(zip(table["cause"], table["cause_basis"], table["cause_by"], strict=True)) == {
+            ("idle timer", "inferred", "proxy")
+        }
+        assert table["cause_timer"].dt.total_seconds().between(2.39, 2.41).all()
+        assert table["evidence"].str.contains(r"as long as connection \d had been silent").all()
+
+    @pytest.mark.parametrize(
+        "other",
+        [
+            {"silence": 2.5, "pause": 1.3, "begin": 9},  # another time
+            {"silence": 2.4, "pause": 0.1, "begin": 9},  # of the same age: a lifetime would do
+            {"silence": 2.4, "pause": 1.3, "begin": -1.2},  # at the same moment
+            {"silence": 2.4, "pause": 1.3, "begin": 9, "by_proxy": False},
+        ],
+    )
+    def test_another_time_without_such_a_second_one_is_none(self, tmp_path: Path, other: dict[str, Any]) -> None:
+        table = self.rows(tmp_path, self.ended(2.4), self.ended(port=40001, **other))
+        assert "idle timer" not in set(table["cause"])
+
     def test_others_that_speak_against_it(self, tmp_path: Path) -> None:
         at_once = self.ended(1.4, port=40001, begin=0.6)  # ends with it, silent for another time
         assert set(self.rows(tmp_path, self.ended(2), at_once)["cause"]) == {"dropped"}

@@ -1,4 +1,5 @@
-"""Application catalogs: what services mean by their own close codes. One data file each, *.toml beside this one.
+"""Application catalogs: what services mean by their own close codes, and how their heartbeats look. One data file
+each, *.toml beside this one.
 
 The same number means different things to different services (4001 has eight meanings), so a catalog is chosen by
 what the handshake or the first messages show, never by a code.
@@ -8,7 +9,9 @@ A catalog file has `name`, `source`, perhaps `note`; `detect`, alternatives of `
 beginning of that side's first message), all that are given must fit; `codes` and `ranges` (first, last) with `name`,
 `meaning`, `retry` (a word of closecodes.ADVICE), if it isn't the server `sent_by`, and perhaps `shows`, what is to be
 seen on the wire where the code is true (a word of CONDITIONS), for which `seconds` may be needed; `examples`,
-handshakes and first messages by which the tests see that it is found.
+handshakes and first messages by which the tests see that it is found. `heartbeats`, of the services that have them:
+`sent_by` (client, server, either), `beat` and perhaps `answer` (regular expressions, from the beginning of a message,
+which is cut at limits.FIRST_MESSAGE), `source`, and `examples` of both.
 """
 
 from __future__ import annotations
@@ -27,7 +30,7 @@ CONDITIONS = {
     "no message": "the client had sent no message",
     "a message": "the client had sent a message",
     "no pong": "a Ping of the server had no Pong",
-    "no reply": "the client sent nothing after the server's last message",
+    "no heartbeat": "the client's heartbeat stayed away, or its answer to the server's",
 }
 """What can be seen on the wire where a code of an application is true."""
 
@@ -54,6 +57,16 @@ class CatalogRange(NamedTuple):
     meaning: str
     retry: str
     sent_by: str = "server"
+
+
+class Heartbeat(NamedTuple):
+    """A small message by which a side shows that it is there, and what the other side says to it, None if nothing.
+    sent_by: client, server or either."""
+
+    sent_by: str
+    beat: re.Pattern[bytes]
+    answer: re.Pattern[bytes] | None
+    source: str
 
 
 class Detection(NamedTuple):
@@ -87,7 +100,7 @@ class Detection(NamedTuple):
 
 
 class Catalog(NamedTuple):
-    """The close codes of one service. file: the data file's name; source: where its facts come from."""
+    """The close codes and heartbeats of one service. file: the data file's name; source: where its facts come from."""
 
     file: str
     name: str
@@ -96,6 +109,7 @@ class Catalog(NamedTuple):
     detect: tuple[Detection, ...]
     codes: tuple[CatalogCode, ...]
     ranges: tuple[CatalogRange, ...]
+    heartbeats: tuple[Heartbeat, ...] = ()
 
     def code(self, code: int) -> CatalogCode | None:
         """What the service means by `code`, None if it says nothing of it. An own entry goes before a range."""
@@ -179,6 +193,16 @@ def _catalog(file: str, data: dict[str, Any]) -> Catalog:
         detect=tuple(_detection(**rule) for rule in data["detect"]),
         codes=tuple(CatalogCode(**entry) for entry in data["codes"]),
         ranges=tuple(CatalogRange(**entry) for entry in data.get("ranges", ())),
+        heartbeats=tuple(_heartbeat(entry) for entry in data.get("heartbeats", ())),
+    )
+
+
+def _heartbeat(entry: dict[str, Any]) -> Heartbeat:
+    return Heartbeat(
+        sent_by=entry["sent_by"],
+        beat=re.compile(entry["beat"].encode(), re.DOTALL),
+        answer=re.compile(entry["answer"].encode(), re.DOTALL) if "answer" in entry else None,
+        source=entry["source"],
     )
 
 

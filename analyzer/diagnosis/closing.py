@@ -1,24 +1,25 @@
-"""Causes that a Close names by its code and reason, and Pings, heartbeats and Closes that were never answered."""
+"""Causes that a Close names by its code and reason, and Pings and Closes that were never answered."""
 
 from __future__ import annotations
 
 import re
 
-from analyzer.diagnosis.facts import CLIENT, NO_CLOSE, SERVER, SIDE_NAMES, UNANSWERED_CLOSE
+from analyzer.diagnosis.facts import CLIENT, NO_CLOSE, SIDE_NAMES, UNANSWERED_CLOSE
 from analyzer.diagnosis.finding import Case, Finding, other, outage_text, seconds
-from analyzer.diagnosis.timers import CLOCKS, SECOND, width_of
+from analyzer.diagnosis.timers import SECOND
 from analyzer.diagnosis.verdicts.judging import BY_CODE
 from analyzer.diagnosis.verdicts.keepalive import busy
 from analyzer.diagnosis.verdicts.private import private
 from analyzer.diagnosis.verdicts.verdict import Verdict, first_close
 from analyzer.diagnosis.vocabulary import (
     AFTER_CLOSE,
-    CLOCK_NAMES,
+    CLIENT_IDLE,
     CONTRADICTED,
+    IDLE,
     INFERRED,
+    LIFETIME,
     OBSERVED,
     PING,
-    SINCE,
     SUPPORTED,
 )
 from analyzer.records import MISSING, NO_TIME
@@ -28,6 +29,8 @@ HEARTBEAT = re.compile(r"heart[- ]?beat|keep-?alive|\bno pong|pong reply|\bping\
 SHORTEST_PING = 3 * SECOND // 10
 """A Ping that was sent so shortly before the end proves nothing."""
 PATIENCE = SECOND
+TIMED = {"no message": LIFETIME, "age": LIFETIME, "client silence": CLIENT_IDLE, "silence": IDLE}
+"""Conditions of catalogs that are a time which ran out, and the clock of each."""
 PRIVATE = 3000  # codes from here on mean what the application says (RFC 6455 7.4.2)
 EXPLAINED = {
     1002: "protocol error",
@@ -58,7 +61,7 @@ def keepalive(case: Case) -> Finding | None:
     side, peer = SIDE_NAMES[case.closer], SIDE_NAMES[other(case.closer)]
     if age < SHORTEST_PING:
         return None
-    said = case.code == 1011 or (case.code >= 0 and KEEPALIVE.search(_words(case)) is not None)
+    said = case.code == 1011 or (case.code >= 0 and KEEPALIVE.search(words(case)) is not None)
     if not said and (case.code not in (NO_CLOSE, 1000, 0, 1001, 1002) or age < _patience(case)):
         return None
     heard = case.heard(case.closer)
@@ -75,7 +78,7 @@ def keepalive(case: Case) -> Finding | None:
     return Finding("keepalive timeout", OBSERVED if said else INFERRED, side, evidence, age, PING)
 
 
-def _words(case: Case) -> str:
+def words(case: Case) -> str:
     """What the reason says, and what a private code is called."""
     return case.reason if case.code < PRIVATE else f"{case.reason} {case.named}"
 
@@ -106,27 +109,6 @@ def _acknowledged(case: Case) -> str:
     if tail.acknowledged:
         return ", although TCP acknowledged it: the host is alive, its application did not answer"
     return ", nor was it acknowledged"
-
-
-def heartbeat(case: Case) -> Finding | None:
-    """The reason, or the code by its catalog, says that the application's own heartbeat stayed away."""
-    if case.code < 0 or HEARTBEAT.search(_words(case)) is None or ping_age(case) >= SHORTEST_PING:
-        return None
-    idle = case.facts.server_idle if case.closer == CLIENT else case.facts.client_idle
-    peer = SIDE_NAMES[other(case.closer)]
-    evidence = f"{case.close_text}, {seconds(max(idle, 0))} after the last frame of the {peer}"
-    number = case.scene.timer_of[case.row] if case.scene.timer_of else -1
-    if number < 0:
-        return Finding("heartbeat missed", OBSERVED, case.agent, evidence)
-    timer, clock = case.scene.timers[number], case.scene.timers[number].clock
-    if abs(idle - timer.nanoseconds) <= max(timer.spread, width_of(timer.nanoseconds)):
-        # a heartbeat is the other side's, whatever else fits
-        clock = CLOCKS.index("client_idle" if case.closer == SERVER else "server_idle")
-    evidence += (
-        f"; {timer.count} connections of {case.service} ended so, {seconds(timer.nanoseconds)} after "
-        f"{SINCE[clock]}, within {seconds(timer.spread)}"
-    )
-    return Finding("heartbeat missed", OBSERVED, case.agent, evidence, timer.nanoseconds, CLOCK_NAMES[clock])
 
 
 def restart(case: Case) -> Finding | None:
@@ -166,7 +148,13 @@ def catalogued(case: Case) -> Finding | None:
     name = case.named
     if name == "Other" or HEARTBEAT.search(name):
         return None
-    return Finding("application code", OBSERVED, case.agent, f"{case.close_text}: {verdict.evidence}")
+    known = None if case.catalog is None else case.catalog.code(case.code)
+    timed = TIMED.get(known.shows) if known is not None and verdict.verdict == SUPPORTED else None
+    facts = case.facts
+    age = facts.ending - facts.opened if NO_TIME not in (facts.ending, facts.opened) else MISSING
+    reading = {IDLE: facts.idle, CLIENT_IDLE: facts.client_idle, LIFETIME: age}.get(timed or "", MISSING)
+    timer = (reading, timed) if reading >= 0 else ()
+    return Finding("application code", OBSERVED, case.agent, f"{case.close_text}: {verdict.evidence}", *timer)
 
 
 def close_timeout(case: Case) -> Finding | None:

@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 from analyzer.diagnosis.devices import device_of
-from analyzer.diagnosis.facts import CLIENT, NO_CLOSE, SIDE_NAMES, Facts
-from analyzer.diagnosis.finding import Case, Finding, by_proxy_text, seconds
+from analyzer.diagnosis.facts import CLIENT, NO_CLOSE, SERVER, SIDE_NAMES, Facts
+from analyzer.diagnosis.finding import Case, Finding, by_proxy_text, refused_text, seconds
 from analyzer.diagnosis.timers import CLOCKS, EARLY, SECOND
 from analyzer.diagnosis.timers import LIFETIME as LIFETIME_CLOCK
 from analyzer.diagnosis.vocabulary import CLOCK_NAMES, IDLE, INFERRED, LIFETIME, OBSERVED, SINCE
@@ -18,6 +18,10 @@ ROUND = SECOND // 40
 """A silence that a timer of whole seconds ended is so near to it; of any others one in twenty is."""
 LONG_SILENCE = 1.5
 """So many times longer than any pause before must a silence be that is to tell of a timer by itself."""
+ALIKE = SECOND // 100
+"""Silences that one timer ends differ less: haproxy is exact to 3 ms."""
+GONE = 5 * SECOND
+"""A server whose port refuses connections so soon after it ended one had stopped."""
 AT_ONCE = SECOND // 20
 """What a proxy ends at one moment ends within this time."""
 
@@ -79,7 +83,7 @@ def event(case: Case) -> Finding | None:
         return None
     evidence = (
         f"{case.close_text}; {found.count} connections of {case.service} ended so within "
-        f"{seconds(found.end - found.begin)}, {found.survivors or 'none'} went on"
+        f"{seconds(found.end - found.begin)}, {found.survivors or 'none'} went on{refused_text(case, found.begin)}"
     )
     if found.code == NO_CLOSE:
         basis = OBSERVED if not found.survivors else INFERRED
@@ -89,19 +93,34 @@ def event(case: Case) -> Finding | None:
     return None
 
 
+def stopped(case: Case) -> Finding | None:
+    """The server ended it without a Close, then no connection of its service went on, and new ones were refused."""
+    facts = case.facts
+    if case.code != NO_CLOSE or case.closer != SERVER or NO_TIME in (facts.ending, facts.opened):
+        return None
+    refused = case.refused(facts.ending, facts.ending + GONE)
+    if not refused or case.others.alive(facts.ending, refused[0]):
+        return None
+    evidence = f"{case.close_text}; no other connection of {case.service} went on{refused_text(case, facts.ending)}"
+    return Finding("server stopped", INFERRED, "server", evidence)
+
+
 def proxy_timer(case: Case) -> Finding | None:
-    """A proxy ended both its legs at once after one and the same silence of whole seconds."""
+    """A proxy ended both its legs at once after one and the same silence: of whole seconds, or of another time that it
+    kept with another connection too."""
     leg = case.leg(case.closer)
     if leg is None or not case.between_legs or not case.code == leg.code == NO_CLOSE:
         return None
-    value = _whole(case.facts.idle)
+    value, how = _whole(case.facts.idle), "whole seconds"
+    if abs(case.facts.idle - value) > ROUND and (alike := _ended_alike(case)) is not None:
+        value, how = case.facts.idle, f"as long as connection {alike.number} had been silent when it ended it"
     if value < SECOND or abs(case.facts.ending - leg.facts.ending) > AT_ONCE:
         return None
     if not (_silent_for(value, case) and _silent_for(value, leg)):
         return None
     device = device_of(value / SECOND, False)
     evidence = (
-        f"{case.close_text}; {by_proxy_text(case, leg)}: whole seconds, and no connection of {case.service} outlived "
+        f"{case.close_text}; {by_proxy_text(case, leg)}: {how}, and no connection of {case.service} outlived "
         "such a silence"
     )
     age = case.facts.ending - case.facts.opened
@@ -110,6 +129,18 @@ def proxy_timer(case: Case) -> Finding | None:
     if device is not None:
         evidence += f"; the default of {device.name}"
     return Finding("idle timer", INFERRED, "proxy", evidence, value, IDLE, None if device is None else device.name)
+
+
+def _ended_alike(case: Case) -> Facts | None:
+    """Another connection of the service whose legs the proxy ended after the same silence, at another time and age."""
+    facts = case.facts
+    for row in case.others.silent_alike(facts.idle, ALIKE):
+        other = Case(row, case.scene.facts(row), case.scene)
+        ages = facts.ending - facts.opened, other.facts.ending - other.facts.opened
+        apart = abs(other.facts.ending - facts.ending) > SECOND and abs(ages[0] - ages[1]) > SECOND
+        if row != case.row and other.code == NO_CLOSE and other.between_legs and apart:
+            return other.facts
+    return None
 
 
 def _whole(nanoseconds: int) -> int:

@@ -7,7 +7,7 @@ from typing import Any
 
 import numpy as np
 
-from analyzer.diagnosis import closing, common, elsewhere, handshakes, transport
+from analyzer.diagnosis import beating, closing, common, elsewhere, handshakes, transport
 from analyzer.diagnosis.addresses import service_text
 from analyzer.diagnosis.events import events_of
 from analyzer.diagnosis.facts import (
@@ -34,7 +34,7 @@ from analyzer.diagnosis.timers import timers_of
 from analyzer.diagnosis.verdicts.judging import judge
 from analyzer.diagnosis.verdicts.verdict import Sent, Verdict
 from analyzer.diagnosis.vocabulary import INFERRED, OBSERVED
-from analyzer.records import END_RST, MISSING, NO_TIME
+from analyzer.records import END_RST, MISSING, NO_TIME, Refusals
 
 Numbers = Any  # numpy arrays of int64
 
@@ -66,12 +66,14 @@ OWN: tuple[Cause, ...] = (
 )
 """What one connection shows by itself, in order: the first that fits. None of these is a timer's doing."""
 
-SHARED: tuple[Cause, ...] = (closing.heartbeat, common.other_leg, common.event, common.timer)
+SHARED: tuple[Cause, ...] = (beating.missed, common.other_leg, common.event, common.timer)
 REST: tuple[Cause, ...] = (
+    common.stopped,
     closing.close_timeout,
     transport.middlebox_reset,
     common.proxy_timer,
     common.timer_alone,
+    beating.stopped,
     closing.coded,
     transport.reset,
     transport.dropped,
@@ -191,9 +193,11 @@ class Columns(dict[str, Numbers]):
 
 
 class Diagnosis:
-    """What is concluded of all connections that were gathered. files: names, by index."""
+    """What is concluded of all connections that were gathered. files: names, by index; refused: see streams.Streams."""
 
-    def __init__(self, gathered: Gathered, files: Sequence[str], places: Places) -> None:
+    def __init__(
+        self, gathered: Gathered, files: Sequence[str], places: Places, refused: Mapping[tuple[int, ...], Refusals]
+    ) -> None:
         self._columns = Columns(gathered)
         rows, width = gathered.rows, len(Facts._fields)
         self._scene = Scene(
@@ -204,6 +208,7 @@ class Diagnosis:
             gathered.details,
             Neighbours(self._columns, gathered.details),
             places=places,
+            refused=_refused(gathered, refused),
         )
         self._gathered, self._places = gathered, places
         self._plain = _plain(self._columns, self._scene)
@@ -280,16 +285,17 @@ def _closers(columns: dict[str, Numbers]) -> Numbers:
 
 
 def _plain(columns: dict[str, Numbers], scene: Scene) -> Numbers:
-    """Both Closes, an ordinary code and no reason that says more, no Ping waiting: the end as it should be."""
+    """Both Closes, an ordinary code and no reason that says more, nothing waiting for an answer: as it should be."""
     client_first = columns["initiator"] == CLIENT
     code: Numbers = np.where(client_first, columns["client_code"], columns["server_code"])
     reason = np.where(client_first, columns["client_reason"], columns["server_reason"])
     ping: Numbers = np.where(client_first, columns["client_ping"], columns["server_ping"])
+    beat: Numbers = np.where(client_first, columns["client_beat"], columns["server_beat"])
     telling = [number for number, text in enumerate(scene.texts) if closing.HEARTBEAT.search(text)]
     telling += [number for number, text in enumerate(scene.texts) if closing.KEEPALIVE.search(text)]
     ordinary: Numbers = np.isin(code, (1000, 0, 1001)) & (columns["opening"] <= MIDSTREAM)
     ordinary &= columns["initiator"] != BOTH
-    return ordinary & (columns["outcome"] == CLEAN) & ~np.isin(reason, telling) & (ping == NO_TIME)
+    return ordinary & (columns["outcome"] == CLEAN) & ~np.isin(reason, telling) & (ping == beat) & (ping == NO_TIME)
 
 
 def _share(scene: Scene, columns: dict[str, Numbers], closer: Numbers, findings: dict[int, Finding]) -> None:
@@ -397,3 +403,17 @@ def _too_little(case: Case) -> Finding | None:
 
 def _nothing(scene: Scene, row: int) -> Finding:
     return _not_enough(Case(row, scene.facts(row), scene))
+
+
+def _refused(gathered: Gathered, refused: Mapping[tuple[int, ...], Refusals]) -> dict[int, list[int]]:
+    """When connections to each service were refused, sorted; each once, whatever points of capture saw it."""
+    seen: dict[tuple[int, ...], list[int]] = {}
+    for (_, *pair), refusals in refused.items():
+        times = seen.setdefault(tuple(pair), [])
+        if len(refusals.times) > len(times):
+            times[:] = refusals.times
+    found: dict[int, list[int]] = {}
+    for ends, times in seen.items():
+        if (service := gathered.services.get(ends[:4])) is not None:
+            found.setdefault(service, []).extend(times)
+    return {service: sorted(times) for service, times in found.items()}

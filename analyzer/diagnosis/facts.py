@@ -11,6 +11,7 @@ from dataclasses import dataclass
 from typing import NamedTuple
 
 from analyzer.heard import Heard
+from analyzer.heartbeats import Beats
 
 NOBODY, CLIENT, SERVER, BOTH = range(4)
 NO_CLOSE = -1
@@ -39,7 +40,8 @@ class Facts(NamedTuple):
     another packet ended. point: of capture; initial: the client's initial sequence number; asked: time of the whole
     request; forwarded, forwarded_port: the client that a proxy names, as client_host and client_port; path_hash: a
     number for the path, equal for equal ones. client_message_idle: as client_idle, since its last whole
-    message, Pings and Pongs aside. Everything else as in the table.
+    message, Pings and Pongs aside; client_beat, server_beat: as client_ping, of its application's heartbeats.
+    Everything else as in the table.
     """
 
     number: int
@@ -91,6 +93,8 @@ class Facts(NamedTuple):
     server_saw: int
     largest_client_message: int
     client_message_idle: int
+    client_beat: int
+    server_beat: int
 
 
 Place = tuple[str | None, str | None, str | None, bytes | None, bytes | None]
@@ -104,6 +108,8 @@ COLUMNS = (
     *("retransmissions", "lost_bytes", "resyncs", "violations", "first_file"),
     *("inferred_reason_length", "inferred_ping_period"),
     *("client_ping_period", "client_ping_jitter", "server_ping_period", "server_ping_jitter"),
+    *("client_heartbeats", "server_heartbeats", "unanswered_heartbeats"),
+    *("client_heartbeat_period", "server_heartbeat_period"),
 )
 """Numbers that the table has beside the Facts, named as its columns; sent_client_code: MISSING without a code."""
 
@@ -164,7 +170,7 @@ class Details:
 
     client, server, key, accept, upgrade: None where both sides closed; place: what tells the application (see
     catalogs.catalog_for); judged: its frames were held against the rules; client_heard, server_heard: of that side's
-    first Close.
+    first Close; client_beats, server_beats: None where its application's heartbeats are not known.
     """
 
     client: Tail | None
@@ -187,3 +193,5 @@ class Details:
     offered_subprotocols: str | None = None
     retransmissions: int = 0
     lost_bytes: int = 0
+    client_beats: Beats | None = None
+    server_beats: Beats | None = None

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from bisect import bisect_left, bisect_right
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from functools import cached_property
@@ -15,12 +16,17 @@ from analyzer.diagnosis.neighbours import Neighbours, Service
 from analyzer.diagnosis.places import Places
 from analyzer.diagnosis.timers import SECOND, Timer
 from analyzer.heard import Heard
+from analyzer.heartbeats import Beats
 from analyzer.records import MISSING, NO_TIME
 
 ENDS = ("nothing", "FIN", "RST", "END_STREAM", "RST_STREAM", "GOAWAY")
 """How a transport ends, by END_CAPTURE, END_FIN, ..."""
 SAME_MOMENT = SECOND
 """Legs of a proxy that end within this time, each by the proxy, end for one reason."""
+
+
+DOWN = 60 * SECOND
+"""For so long after it a service that was stopped may refuse connections."""
 
 
 class Finding(NamedTuple):
@@ -49,7 +55,8 @@ class Expiry(NamedTuple):
 
 @dataclass
 class Scene:
-    """What is known of all connections together. The lists `timer_of` and `event_of` are by row."""
+    """What is known of all connections together. The lists `timer_of` and `event_of` are by row; refused: when TCP
+    connections to a service were refused, sorted."""
 
     texts: Sequence[str]
     services: Sequence[str]
@@ -64,6 +71,7 @@ class Scene:
     events: Sequence[Event] = ()
     event_of: Sequence[int] = ()
     places: Places | None = None
+    refused: Mapping[int, list[int]] = field(default_factory=dict)
 
 
 class Case:
@@ -102,11 +110,22 @@ class Case:
             return None
         return self.details.client_heard if side == CLIENT else self.details.server_heard
 
+    def beats(self, side: int) -> Beats | None:
+        """The heartbeats of a side's application, where they are known."""
+        if self.details is None:
+            return None
+        return self.details.client_beats if side == CLIENT else self.details.server_beats
+
     @property
     def event(self) -> Event | None:
         """The event that ended it with others."""
         number = self.scene.event_of[self.row] if self.scene.event_of else -1
         return None if number < 0 else self.scene.events[number]
+
+    def refused(self, begin: int, end: int) -> list[int]:
+        """When its service refused TCP connections (RST to SYN) from `begin` until `end`."""
+        times = self.scene.refused.get(self.facts.service, ())
+        return list(times[bisect_left(times, begin) : bisect_right(times, end)])
 
     @property
     def others(self) -> Service:
@@ -199,6 +218,17 @@ def by_proxy_text(case: Case, leg: Case) -> str:
     silent = seconds(max(case.facts.idle, 0))
     both = f"both legs at once (the other is connection {leg.facts.number})"
     return f"ended by the proxy on {both}, {silent} after the last frame"
+
+
+def refused_text(case: Case, after: int) -> str:
+    """That the service then refused connections for a while, "" if nothing shows it."""
+    times = case.refused(after, after + DOWN)
+    if not times:
+        return ""
+    first, last = (seconds(time - after) for time in (times[0], times[-1]))
+    how = f"{first} after" if len(times) == 1 else f"from {first} to {last} after"
+    noun = "connection was" if len(times) == 1 else "connections were"
+    return f"; {len(times)} {noun} refused (RST to SYN) {how}"
 
 
 def outage_text(case: Case) -> str:

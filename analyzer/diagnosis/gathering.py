@@ -91,7 +91,7 @@ class Gathered:
         client: Close | None = outcome.client_first_close
         server: Close | None = outcome.server_first_close
         odd: cython.bint = rows.room[at + 5] != CLEAN
-        if odd or _says_more(client) or _says_more(server):
+        if odd or _says_more(client) or _says_more(server) or outcome.client_heartbeats >= 0:
             self.details[number] = details(outcome, client, server, odd)
 
     def _facts(self, outcome: Outcome, at: cython.Py_ssize_t) -> None:
@@ -151,6 +151,8 @@ class Gathered:
         numbers[at + 46] = outcome.server_saw
         numbers[at + 47] = connection.client.largest
         numbers[at + 48] = _message_idle(outcome)
+        numbers[at + 49] = outcome.client_beat
+        numbers[at + 50] = outcome.server_beat
 
     def _columns(self, outcome: Outcome, at: cython.Py_ssize_t) -> None:
         """The fields of facts.COLUMNS, in order."""
@@ -189,6 +191,11 @@ class Gathered:
         numbers[at + 28] = outcome.client_ping_jitter
         numbers[at + 29] = outcome.server_ping_period
         numbers[at + 30] = outcome.server_ping_jitter
+        numbers[at + 31] = outcome.client_heartbeats
+        numbers[at + 32] = outcome.server_heartbeats
+        numbers[at + 33] = outcome.unanswered_heartbeats
+        numbers[at + 34] = outcome.client_heartbeat_period
+        numbers[at + 35] = outcome.server_heartbeat_period
 
     def _words(self, outcome: Outcome, at: cython.Py_ssize_t) -> None:
         """The fields of facts.WORDS, in order."""
@@ -305,6 +312,7 @@ def details(outcome: Any, client: Close | None, server: Close | None, with_tails
         connection.offered_subprotocols,
         outcome.retransmissions,
         outcome.lost_bytes,
+        *((None, None) if outcome.client_heartbeats < 0 else (connection.pulse.client, connection.pulse.server)),
     )
 
 

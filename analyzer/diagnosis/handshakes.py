@@ -39,7 +39,13 @@ def refused(case: Case) -> Finding | None:
     cause = STATUSES.get(status) or HUNDREDS.get(status // 100, "refused")
     agent = "proxy" if status in BY_PROXIES else None if status == 503 else "server"
     evidence = f"the upgrade was answered with HTTP status {status} by {case.service}"
-    return Finding(cause, OBSERVED, agent, f"{evidence} ({_packets(case)})")
+    evidence = f"{evidence} ({_packets(case)})"
+    behind = case.leg(SERVER) if status == 504 else None
+    waited = 0 if behind is None or behind.facts.opening != UNANSWERED else _waited(behind)
+    if behind is None or not waited:
+        return Finding(cause, OBSERVED, agent, evidence)
+    evidence += f"; its other leg, connection {behind.facts.number}, had waited {seconds(waited)} for an answer"
+    return Finding(cause, OBSERVED, agent, evidence, waited, HANDSHAKE_CLOCK)
 
 
 def insecure(case: Case) -> Finding | None:
@@ -58,13 +64,10 @@ def insecure(case: Case) -> Finding | None:
 def unanswered(case: Case) -> Finding | None:
     """The upgrade got no answer, and the transport ended."""
     facts = case.facts
-    half_closed = next((side for side in (CLIENT, SERVER) if (tail := case.tail(side)) and tail.finished), NOBODY)
-    ender = facts.end_by or half_closed
+    ender = _ender(case)
     if facts.opening != UNANSWERED or facts.outcome != NO_ANSWER or not ender:
         return None
-    tail = case.tail(ender)
-    end = facts.end if tail is None or facts.end_by else tail.last_time
-    waited = end - facts.start if NO_TIME not in (end, facts.start) else 0
+    waited = _waited(case)
     how = "RST" if facts.end_how == END_RST else "FIN"
     evidence = f"no answer to the upgrade; {how} by the {SIDE_NAMES[ender]} after {seconds(waited)} ({_packets(case)})"
     if ender == SERVER:
@@ -75,6 +78,19 @@ def unanswered(case: Case) -> Finding | None:
         evidence += f"; the proxy then answered 504 on connection {front.facts.number}, its other leg"
         return Finding("handshake timeout", OBSERVED, "proxy", evidence, waited, HANDSHAKE_CLOCK)
     return Finding("handshake timeout", INFERRED, "client", evidence, waited, HANDSHAKE_CLOCK)
+
+
+def _ender(case: Case) -> int:
+    """Who ended the transport, if only its own direction."""
+    half_closed = next((side for side in (CLIENT, SERVER) if (tail := case.tail(side)) and tail.finished), NOBODY)
+    return case.facts.end_by or half_closed
+
+
+def _waited(case: Case) -> int:
+    """For how long an upgrade stayed without answer (nanoseconds), 0 where that is not known."""
+    facts, tail = case.facts, case.tail(_ender(case))
+    end = facts.end if tail is None or facts.end_by else tail.last_time
+    return end - facts.start if NO_TIME not in (end, facts.start) else 0
 
 
 def rejected(case: Case) -> Finding | None:

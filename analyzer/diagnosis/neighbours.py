@@ -23,6 +23,7 @@ NEAR = 60 * SECOND
 LOADED = (503, 429)
 TRY_LATER, TOO_BIG = 1013, 1009
 FEWEST_AT_LIMIT = 3
+FEW = 8
 NEVER = np.iinfo(np.int64).max
 
 
@@ -88,6 +89,20 @@ class Service:
         ended = np.flatnonzero((ending != NO_TIME) & (idle != NO_TIME))
         ended = ended[np.argsort(ending[ended], kind="stable")]
         return ending[ended], idle[ended]
+
+    def silent_alike(self, silence: int, apart: int) -> list[int]:
+        """The first rows that ended after nearly the same silence (nanoseconds); many would show in other ways."""
+        idle, ending = self._column("idle"), self._column("ending")
+        alike = (ending != NO_TIME) & (idle >= silence - apart) & (idle <= silence + apart)
+        rows: list[int] = self._rows[np.flatnonzero(alike)[:FEW]].tolist()
+        return rows
+
+    def alive(self, begin: int, end: int) -> int:
+        """How many connections opened from `begin` on until `end`, or had before and went on until then."""
+        opened, ending = self._column("opened"), self._column("ending")
+        before = (opened != NO_TIME) & (opened < end)
+        gone = (ending != NO_TIME) & (ending <= end)
+        return int(np.count_nonzero(before & (~gone | (opened >= begin))))
 
     def told(self, code: int) -> int:
         """How many connections the server closed with this code."""

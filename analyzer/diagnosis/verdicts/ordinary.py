@@ -5,9 +5,10 @@ from __future__ import annotations
 import re
 
 from analyzer.diagnosis.facts import CLEAN, CLIENT, SIDE_NAMES
-from analyzer.diagnosis.finding import Case, Finding, other
+from analyzer.diagnosis.finding import Case, Finding, other, refused_text
 from analyzer.diagnosis.verdicts.verdict import Sent, Verdict, contradicted, first_close, supported, unverifiable
 from analyzer.diagnosis.vocabulary import OBSERVED
+from analyzer.records import NO_TIME
 
 UNTRUE = ("idle timer", "lifetime timer", "heartbeat missed", "keepalive timeout", "late pong")
 """Causes by which the end is neither the purpose fulfilled (1000) nor somebody's going away (1001)."""
@@ -39,6 +40,8 @@ def going_away(case: Case, close: Sent, finding: Finding) -> Verdict:
         return by_client(close.browser)
     if finding.cause == "server shutdown":
         return supported(finding.evidence)
+    if close.time != NO_TIME and (down := refused_text(case, close.time)):
+        return supported(f"the service went down{down}")
     return unverifiable(f"no other connection of {case.service} was closed with it")
 
 

@@ -7,6 +7,7 @@ from collections.abc import Callable
 from analyzer.closecodes import CloseCode
 from analyzer.diagnosis.finding import Case, seconds
 from analyzer.diagnosis.timers import SECOND
+from analyzer.diagnosis.verdicts.beating import no_heartbeat
 from analyzer.diagnosis.verdicts.keepalive import unanswered
 from analyzer.diagnosis.verdicts.verdict import Sent, Verdict, blind, contradicted, supported, unverifiable
 from analyzer.records import NO_TIME
@@ -83,12 +84,8 @@ def _no_pong(case: Case, close: Sent, least: float) -> Verdict:
     return unverifiable("the server has sent no Ping")
 
 
-def _no_reply(case: Case, close: Sent, least: float) -> Verdict:
-    client, server = case.facts.client_idle, case.facts.server_idle
-    if client < 0 or server < 0 or not case.facts.server_messages:
-        return unverifiable("which side was silent is not known")
-    text = f"the client had been silent for {seconds(client)}, the server for {seconds(server)}"
-    return supported(text) if client > server else unverifiable(text)
+def _no_heartbeat(case: Case, close: Sent, least: float) -> Verdict:
+    return no_heartbeat(case, close)
 
 
 SEEN: dict[str, Callable[[Case, Sent, float], Verdict]] = {
@@ -98,5 +95,5 @@ SEEN: dict[str, Callable[[Case, Sent, float], Verdict]] = {
     "no message": _no_message,
     "a message": _message,
     "no pong": _no_pong,
-    "no reply": _no_reply,
+    "no heartbeat": _no_heartbeat,
 }

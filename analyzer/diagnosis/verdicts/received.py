@@ -28,6 +28,16 @@ OF_BYTES = re.compile(r"utf|encod|decod|deflat|inflat|compress|byte|charset|unic
 LIMIT = re.compile(r"(?:limit|max\w*)(?:\s+(?:size|of|is))*\W{1,3}(\d{2,15})\b", re.IGNORECASE)
 """Reasons that name the limit: "exceeds limit of 1000 bytes", "max 65536"."""
 KINDS = {1: "text", 2: "binary"}
+UNWANTED = {
+    kind: re.compile(
+        rf"\b(?:unsupported|unexpected) {kind}\b"
+        rf"|\b{kind}\b[^.;]{{0,20}}\b(?:not (?:supported|allowed|accepted)|unsupported)"
+        rf"|\b(?:only|expect(?:s|ed|ing)?) {wanted}\b|\b{wanted}(?: data| frames?| messages?)? only\b",
+        re.IGNORECASE,
+    )
+    for kind, wanted in (("text", "binary"), ("binary", "text"))
+}
+"""Reasons of 1003 that name the kind of data that came and is not taken."""
 
 
 def protocol_error(case: Case, close: Sent) -> Verdict:
@@ -54,6 +64,8 @@ def unsupported_data(case: Case, close: Sent) -> Verdict:
         if why := blind(case, heard, peer):
             return unverifiable(why)
         return contradicted(f"the {peer} had sent no data")
+    if (named := _never_sent(heard, close.reason)) and blind(case, heard, peer) is None:
+        return contradicted(f"its reason complains of {named} data, and all that the {peer} had sent was seen: none is")
     kind = KINDS[heard.opcode]
     where = "under way" if heard.under_way else case.packet(heard.packet, heard.file)
     before = heard.messages - (0 if heard.under_way else 1)
@@ -66,6 +78,16 @@ def unsupported_data(case: Case, close: Sent) -> Verdict:
     if not before and kind == "binary":
         return supported(f"{what}, and its only one")
     return unverifiable(f"{what}, as {same} of {before} before it are")
+
+
+def _never_sent(heard: Heard, reason: str) -> str | None:
+    """The kind of data that the reason complains of, if the other side had sent none of it."""
+    opcodes = {name: opcode for opcode, name in KINDS.items()}
+    sent = {"binary": heard.binaries, "text": heard.messages - heard.binaries}
+    for kind, complains in UNWANTED.items():
+        if complains.search(reason) and not sent[kind] and heard.opcode != opcodes[kind]:
+            return kind
+    return None
 
 
 def invalid_payload(case: Case, close: Sent) -> Verdict:

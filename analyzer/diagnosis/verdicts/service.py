@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from analyzer.diagnosis.facts import SERVER, SIDE_NAMES
-from analyzer.diagnosis.finding import Case, other, seconds
+from analyzer.diagnosis.finding import DOWN, Case, other, refused_text, seconds
 from analyzer.diagnosis.timers import SECOND
 from analyzer.diagnosis.verdicts.verdict import Sent, Verdict, contradicted, counted, supported, unverifiable
 from analyzer.records import NO_TIME
@@ -40,11 +40,16 @@ def restart(case: Case, close: Sent) -> Verdict:
             f"{event.count} connections of {case.service} were closed so within {seconds(event.end - event.begin)}, "
             f"{event.survivors or 'none'} went on"
         )
-        return supported(evidence + returned(case, event.end))
+        return supported(evidence + refused_text(case, event.begin) + returned(case, event.end))
+    if close.by == SERVER and close.time != NO_TIME and (down := refused_text(case, close.time)):
+        return supported(f"the service went down{down}")
     others = case.others.told(close.code) - 1
     if others > 0:
         return unverifiable(f"{counted(others, 'other connection')} of {case.service} ended with 1012, at other times")
-    return unverifiable(f"no other connection of {case.service} was closed so")
+    evidence = f"no other connection of {case.service} was closed so"
+    if close.time != NO_TIME and (more := case.others.alive(close.time, close.time + 1)):
+        evidence += f", {counted(more, 'other')} went on: a part of the service may have been restarted"
+    return unverifiable(evidence)
 
 
 def returned(case: Case, after: int) -> str:
@@ -59,6 +64,8 @@ def returned(case: Case, after: int) -> str:
 def overload(case: Case, close: Sent) -> Verdict:
     """1013: signs of load."""
     signs = case.others.load(close.time)
+    if close.time != NO_TIME and (near := case.refused(close.time - DOWN, close.time + DOWN)):
+        signs.append(f"{counted(len(near), 'connection')} refused (RST to SYN) within a minute of it")
     if signs:
         return supported("; ".join(signs))
     return unverifiable(f"nothing else shows that {case.service} was over its load")
