@@ -59,7 +59,7 @@ def case(
 ) -> Case:
     """A connection that differs from an ordinary one in these facts. client, server: of the tails."""
     names = ("key_text", "accept", "upgrade", "silence_end", "place", "offered", "extensions", "offered_subprotocols",
-             "retransmissions")  # fmt: skip
+             "retransmissions", "whole")  # fmt: skip
     beside = {name: facts.pop(name) for name in names if name in facts}
     extra = {name: facts.pop(name) for name in ("expiries",) if name in facts}
     details = Details(
@@ -67,6 +67,7 @@ def case(
         2 * SECOND, 60 * SECOND, beside.get("key_text"), beside.get("accept"), beside.get("upgrade", "websocket"),
         beside.get("place", (None,) * 5), offered=beside.get("offered"), extensions=beside.get("extensions"),
         offered_subprotocols=beside.get("offered_subprotocols"), retransmissions=beside.get("retransmissions", 0),
+        whole=beside.get("whole", True),
     )  # fmt: skip
     scene = Scene(
         ["", reason], ["10.0.0.9:80"], ["a.pcap"], lambda row: PLAIN, {0: details}, neighbours(),
@@ -134,6 +135,7 @@ def test_a_client_rejects_a_101_that_does_not_fit_its_key() -> None:
     for answer in ({"accept": "wrong"}, {"accept": None}, {"accept": None, "upgrade": None}):
         finding = handshakes.rejected(case(**rejected, **answer))
         assert finding is not None and finding.cause == "handshake rejected"
+        assert handshakes.rejected(case(**rejected, **answer, whole=False)) is None  # a field may be among the missing
 
 
 @pytest.mark.parametrize(

@@ -168,7 +168,7 @@ class Secured(NamedTuple):
 class Details:
     """What is kept beside the numbers of a connection that did not end with both Closes, or with a code that says more.
 
-    client, server, key, accept, upgrade: None where both sides closed; place: what tells the application (see
+    client, server, key, accept, upgrade: None where both sides closed; whole: nothing of what they sent is missing; place: what tells the application (see
     catalogs.catalog_for); judged: its frames were held against the rules; client_heard, server_heard: of that side's
     first Close; client_beats, server_beats: None where its application's heartbeats are not known.
     """
@@ -193,5 +193,6 @@ class Details:
     offered_subprotocols: str | None = None
     retransmissions: int = 0
     lost_bytes: int = 0
+    whole: bool = False
     client_beats: Beats | None = None
     server_beats: Beats | None = None

@@ -312,6 +312,7 @@ def details(outcome: Any, client: Close | None, server: Close | None, with_tails
         connection.offered_subprotocols,
         outcome.retransmissions,
         outcome.lost_bytes,
+        bool(outcome.client_exact and outcome.server_exact),
         *((None, None) if outcome.client_heartbeats < 0 else (connection.pulse.client, connection.pulse.server)),
     )
 
