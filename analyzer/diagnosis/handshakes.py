@@ -96,9 +96,9 @@ def _waited(case: Case) -> int:
 def rejected(case: Case) -> Finding | None:
     """The client ended the connection on seeing the 101, before any frame of its own (RFC 6455 4.1)."""
     facts, details = case.facts, case.details
-    if not (facts.client_exact and facts.server_exact):  # fields of the handshake may be among what is missing
+    if details is None or details.client is None or details.lost_bytes:  # fields of the handshake may be missing
         return None
-    if details is None or details.client is None or facts.status != 101 or facts.end_by != CLIENT or facts.initiator or facts.client_messages:
+    if facts.status != 101 or facts.end_by != CLIENT or facts.initiator or facts.client_messages:
         return None
     fault = _fault(case)
     if fault is None or facts.ending - facts.opened > SOON:
