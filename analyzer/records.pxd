@@ -131,7 +131,7 @@ cdef class Connection:
     cdef public long long opened, recognised
     cdef public long long handshake_bytes_client, handshake_bytes_server
     cdef public bint ending_uncertain_client, ending_uncertain_server
-    cdef public long long ending, ending_last_client, ending_last_server, ending_ping_client, ending_ping_server
+    cdef public long long ending, ending_last_client, ending_last_server, ending_last_message, ending_ping_client, ending_ping_server
     cdef public str key, accept, upgrade
     cdef public int end_how
     cdef public Side end_by

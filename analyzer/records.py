@@ -446,8 +446,8 @@ class Connection:
     unanswered, encrypted. host ... offered_extensions: None where the handshake did not tell.
     asked: what the answer to its request is judged by, until it is; violations: broken rules, MISSING while nothing was
     judged.
-    ending: time of the first event of its end (Close, FIN, RST, ...), with each side's last frame before it, and the
-    time of each side's oldest Ping that was then unanswered.
+    ending: time of the first event of its end (Close, FIN, RST, ...), with each side's last frame and the client's last
+    message before it, and the time of each side's oldest Ping that was then unanswered.
     key, accept, upgrade: Sec-WebSocket-Key of the request, Sec-WebSocket-Accept and Upgrade of the answer.
     pulse: who follows its application's heartbeats, None where none are known.
     end_how, end_by, end_time, ended: how its own stream ended, whatever becomes of the flow (HTTP/2); else the flow's.
@@ -484,6 +484,7 @@ class Connection:
         self.ending: cython.longlong = NO_TIME
         self.ending_last_client: cython.longlong = NO_TIME
         self.ending_last_server: cython.longlong = NO_TIME
+        self.ending_last_message: cython.longlong = NO_TIME
         self.ending_uncertain_client: cython.bint = False
         self.ending_uncertain_server: cython.bint = False
         self.ending_ping_client: cython.longlong = NO_TIME
@@ -504,6 +505,8 @@ class Connection:
         self.ending = time
         self.ending_last_client = self.client.last_frame
         self.ending_last_server = self.server.last_frame
+        message: Message | None = self.client.message
+        self.ending_last_message = NO_TIME if message is None else message.end
         self.ending_uncertain_client = self.client.has_bytes_to_come()
         self.ending_uncertain_server = self.server.has_bytes_to_come()
         self.ending_ping_client = _oldest(self.client.outstanding_pings)

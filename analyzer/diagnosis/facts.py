@@ -168,9 +168,10 @@ class Secured(NamedTuple):
 class Details:
     """What is kept beside the numbers of a connection that did not end with both Closes, or with a code that says more.
 
-    client, server, key, accept, upgrade: None where both sides closed; whole: nothing of what they sent is missing; place: what tells the application (see
-    catalogs.catalog_for); judged: its frames were held against the rules; client_heard, server_heard: of that side's
-    first Close; client_beats, server_beats: None where its application's heartbeats are not known.
+    client, server, key, accept, upgrade: None where both sides closed; whole: nothing of what they sent is missing;
+    place: what tells the application (see catalogs.catalog_for); judged: its frames were held against the rules;
+    client_heard, server_heard: of that side's first Close; client_beats, server_beats: None where its application's
+    heartbeats are not known.
     """
 
     client: Tail | None

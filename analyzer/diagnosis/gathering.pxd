@@ -1,7 +1,7 @@
 # C types of gathering.py; what each field means stands there.
 
 from analyzer.packed cimport Packed
-from analyzer.records cimport Close, Connection, Flow, Message, Side
+from analyzer.records cimport Close, Connection, Flow, Side
 from analyzer.outcome cimport Outcome
 
 cdef class Texts:

@@ -19,7 +19,7 @@ from analyzer.diagnosis.facts import (
     Tail,
 )
 from analyzer.packed import Packed
-from analyzer.records import MISSING, NO_TIME, Close, Connection, Flow, Half, Message, Side
+from analyzer.records import MISSING, NO_TIME, Close, Connection, Flow, Half, Side
 
 if TYPE_CHECKING:
     import cython
@@ -254,13 +254,12 @@ def code_of(close: Close | None) -> cython.longlong:
 def _message_idle(outcome: Outcome) -> cython.longlong:
     """Silence before the end since the client's last message, or the opening; NO_TIME where that is not known."""
     connection: Connection = outcome.connection
-    message: Message | None = connection.client.message
-    last: cython.longlong = NO_TIME if message is None else message.end
+    last: cython.longlong = connection.ending_last_message
     if outcome.client_idle == NO_TIME or (last == NO_TIME and connection.client.messages > 0):
         return NO_TIME
     if last == NO_TIME:
         last = connection.opened
-    return NO_TIME if last == NO_TIME or last > connection.ending else connection.ending - last
+    return NO_TIME if last == NO_TIME else connection.ending - last
 
 
 def initial_of(half: Half | None) -> cython.longlong:
