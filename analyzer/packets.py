@@ -371,7 +371,9 @@ class Packets(PacketReader):
         segment.sequence = (segment.sequence + again) & LOW_32
         segment.start = handed if handed < stop else stop
         segment.length -= again
+        segment.continues = True
         self.reader.segment()
+        segment.continues = False
         return 0
 
     def inside(

@@ -107,8 +107,9 @@ class Reassembly(SegmentReader):
             return
         if ahead < 0:
             if length > 1 or ahead < -1:  # one byte below the next is a keep-alive probe (RFC 9293 3.8.4)
-                half.retransmissions += 1
-                self._again(half)
+                if not segment.continues:
+                    half.retransmissions += 1
+                    self._again(half)
             else:
                 self.probe(half)
             if -ahead >= length:
@@ -136,7 +137,7 @@ class Reassembly(SegmentReader):
         )
         half.duplicate_bytes += duplicate
         half.conflicting_bytes += conflicting
-        half.retransmissions += duplicate > 0
+        half.retransmissions += duplicate > 0 and not self.in_hand.continues
         self._take(half, start, middle, room)
         self._release(half, False)
 
@@ -204,7 +205,7 @@ class Reassembly(SegmentReader):
         duplicate, conflicting = half.held.add(half.offset + ahead, length, data, Moment(self.packet, half))
         half.duplicate_bytes += duplicate
         half.conflicting_bytes += conflicting
-        half.retransmissions += duplicate > 0
+        half.retransmissions += duplicate > 0 and not self.in_hand.continues
         self._weigh_held(half)
         if half.held.cost() > self.held_limit:
             self._lose(half)

@@ -15,6 +15,7 @@ cdef class Segment:
     cdef public int window, flags, time_to_live
     cdef public Py_ssize_t start, stop
     cdef public long long length
+    cdef public bint continues
 
 cdef class PacketReader:
     cpdef object packet(self)

@@ -43,6 +43,7 @@ class Segment:
     version: 4 or 6. Addresses are 128-bit numbers in two halves (IPv4: high 0, low the 32 bits).
     flags: the low eight flag bits (FIN 1, SYN 2, RST 4, PSH 8, ACK 16, URG 32). start, stop: captured payload in
     Packet.data; length: payload bytes on the wire, more than stop - start where the snapshot length cut it.
+    continues: it is the rest of one whose beginning, in the first fragment of its datagram, was handed on before.
     """
 
     def __init__(self) -> None:
@@ -61,6 +62,7 @@ class Segment:
         self.start: cython.Py_ssize_t = 0
         self.stop: cython.Py_ssize_t = 0
         self.length: cython.longlong = 0
+        self.continues: cython.bint = False
 
 
 class PacketReader:

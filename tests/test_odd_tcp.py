@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import io
+from itertools import chain
 from typing import Any
 
 import pandas as pd
@@ -10,7 +11,7 @@ import pytest
 from conversation import CLOSE, KEY, TEXT, frame
 from hosts import ACK, ANSWER, BYE, FIN, REQUEST, RST, SECOND, SYN, Hosts
 from invariants import ALL_TABLES, analyzed, holds
-from mutations import Captured, written
+from mutations import Captured, fragmented, written
 
 import analyzer
 from analyzer.records import Packet, Segment
@@ -170,6 +171,17 @@ def test_a_fin_that_came_before_its_data_ends_what_came_before_it(early: bool) -
         hosts.packets.insert(3, hosts.packets.pop(6))
     row = hosts.row()
     assert row["server_messages"] == 1 and row["transport_end_by"] == "server" and row["complete"]
+
+
+def test_a_segment_in_fragments_that_is_sent_again_is_one_retransmission() -> None:
+    hosts = Hosts().open().say("client", frame(TEXT, b"x" * 100, key=KEY))
+    size = len(hosts.packets[-1].data) - 54
+    for _ in range(2):
+        hosts.packet("client", hosts.next["client"] - size, frame(TEXT, b"x" * 100, key=KEY))
+    hosts.say("server", frame(TEXT, b"y")).close()
+    for packets in (hosts.packets, list(chain(*fragmented(hosts.packets)))):
+        row = analyzed(written(packets)).connections.iloc[0]
+        assert row["retransmissions"] == 2 and row["client_messages"] == 1
 
 
 def _lose(hosts: Hosts, who: str, size: int) -> None:
