@@ -32,7 +32,6 @@ from analyzer.records import (
     Observer,
     Packet,
     PacketReader,
-    Refusals,
     Segment,
     Side,
     Source,
@@ -87,7 +86,7 @@ class Account:
     errors: list[CannotRead] = field(default_factory=list)
     ledger: Counter[tuple[str, str]] = field(default_factory=Counter)
     flow_kinds: dict[str, int] = field(default_factory=dict)
-    refused: Mapping[tuple[int, ...], Refusals] = field(default_factory=dict)
+    refused: Mapping[tuple[int, ...], Sequence[int]] = field(default_factory=dict)
 
 
 class Pipeline:
@@ -281,6 +280,9 @@ class Pipeline:
         if streams.forgotten:
             known = f"more than {limits.SILENT_FLOWS} TCP connections without a WebSocket at a time"
             told.append(f"{known}: {streams.forgotten} were forgotten before their end")
+        if streams.refused_left_out:
+            most = f"{limits.REFUSALS} of one client by one service, and {limits.REFUSED} such pairs"
+            told.append(f"refused TCP connections, beyond {most}: {streams.refused_left_out} are no evidence")
         late = 0 if self.secrets is None else self.secrets.too_late()
         if late:
             waited = f"on a pipe {limits.TLS_HELD >> 20} MiB of each wait for them; a file is searched as a whole"

@@ -342,15 +342,6 @@ class Violation:
         self.file = 0
 
 
-class Refusals:
-    """TCP connections that were asked for and refused: the SYN was answered by RST (RFC 9293 3.10.7.1), of one client
-    by one service. count: of all; times: of the first of them."""
-
-    def __init__(self) -> None:
-        self.count = 0
-        self.times: list[int] = []
-
-
 class Judge:
     """Who holds frames against the rules. The stages call it only where something is unusual."""
 

@@ -15,7 +15,7 @@ cdef class Streams(Reassembly):
     cdef int[::1] first_file
     cdef long long linger
     cdef Py_ssize_t silent_limit, silent, hand
-    cdef readonly long long forgotten, websocket_packets, other_packets
+    cdef readonly long long forgotten, refused_left_out, websocket_packets, other_packets
     cdef readonly dict refused
     cdef Py_ssize_t _new(self)
     cdef object _reset(self, Py_ssize_t index)

@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING, Any
 from analyzer import limits
 from analyzer.flow_table import FlowTable, grown
 from analyzer.reassembly import Reassembly
-from analyzer.records import END_CAPTURE, NO_TIME, Flow, Half, Packet, Reader, Refusals, Segment
+from analyzer.records import END_CAPTURE, NO_TIME, Flow, Half, Packet, Reader, Segment
 from analyzer.room import Room
 
 if TYPE_CHECKING:
@@ -51,7 +51,8 @@ class Streams(Reassembly):
         self.linger = limits.LINGER_SECONDS * 1_000_000_000
         self.silent_limit = limits.SILENT_FLOWS
         self.silent = self.hand = self.forgotten = 0  # LIGHT and IGNORED flows; the last one looked at; forgotten ones
-        self.refused: dict[tuple[int, ...], Refusals] = {}  # by point, version, server (address, port), client
+        self.refused: dict[tuple[int, ...], list[int]] = {}  # by point, version, server (address, port), client
+        self.refused_left_out = 0
         self.websocket_packets = 0
         self.other_packets = 0
         self._make_room()
@@ -194,7 +195,8 @@ class Streams(Reassembly):
             self._forget(index)
 
     def _refuse(self, initial: cython.uint) -> None:
-        """The RST in hand comes from where only a SYN has gone, with this sequence number."""
+        """The RST in hand comes from where only a SYN has gone, with this sequence number: it may refuse that (RFC 9293
+        3.10.7.1)."""
         segment: Segment = self.in_hand
         packet: Packet = self.packet
         if segment.acknowledgment != (initial + 1) & LOW_32 or packet.time == NO_TIME:
@@ -202,14 +204,13 @@ class Streams(Reassembly):
         server = segment.source_high, segment.source_low, segment.source_port
         client = segment.destination_high, segment.destination_low
         key = (packet.point, segment.version, *server, *client)
-        refusals = self.refused.get(key)
-        if refusals is None:
-            if len(self.refused) >= limits.REFUSED:
-                return
-            refusals = self.refused[key] = Refusals()
-        refusals.count += 1
-        if len(refusals.times) < limits.REFUSALS:
-            refusals.times.append(packet.time)
+        times = self.refused.get(key)
+        if times is None and len(self.refused) < limits.REFUSED:
+            times = self.refused[key] = []
+        if times is None or len(times) >= limits.REFUSALS:
+            self.refused_left_out += 1
+        else:
+            times.append(packet.time)
 
     def _promote(self, index: cython.Py_ssize_t) -> Flow:
         """Make a record of a flow that has payload."""

@@ -19,7 +19,7 @@ from analyzer.diagnosis.gathering import Gathered, Numbering
 from analyzer.outcome import conclude
 from analyzer.packed import picked
 from analyzer.reconnects import ABNORMAL, Attempt, Reconnect, pairs
-from analyzer.records import MISSING, NO_TIME, Close, Connection, Frame, Message, Observer, Refusals, Violation
+from analyzer.records import MISSING, NO_TIME, Close, Connection, Frame, Message, Observer, Violation
 from analyzer.rules import returning
 from analyzer.rules.catalog import RULES
 from analyzer.schema import (
@@ -416,7 +416,7 @@ class Tables(Observer):
             self._chunk(name, rows.take())
 
     def kept(
-        self, ledger: Mapping[tuple[str, str], int], refused: Mapping[tuple[int, ...], Refusals] | None = None
+        self, ledger: Mapping[tuple[str, str], int], refused: Mapping[tuple[int, ...], Sequence[int]] | None = None
     ) -> dict[str, Rows]:
         """The rows of the tables that are kept, by name; ledger: (unit, kind) -> count; refused: see streams.Streams.
         To be called once, when all is observed."""
@@ -476,7 +476,7 @@ class Tables(Observer):
             self._append("violations", violation)
 
     def _conclude(
-        self, gathered: Gathered, result: dict[str, Rows], refused: Mapping[tuple[int, ...], Refusals]
+        self, gathered: Gathered, result: dict[str, Rows], refused: Mapping[tuple[int, ...], Sequence[int]]
     ) -> None:
         """Add what is concluded when all is there: the connections, and the verdicts on Closes."""
         if not gathered.rows.count:  # loading what concludes takes longer than most of such captures

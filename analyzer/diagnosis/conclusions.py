@@ -34,7 +34,7 @@ from analyzer.diagnosis.timers import timers_of
 from analyzer.diagnosis.verdicts.judging import judge
 from analyzer.diagnosis.verdicts.verdict import Sent, Verdict
 from analyzer.diagnosis.vocabulary import INFERRED, OBSERVED
-from analyzer.records import END_RST, MISSING, NO_TIME, Refusals
+from analyzer.records import END_RST, MISSING, NO_TIME
 
 Numbers = Any  # numpy arrays of int64
 
@@ -196,7 +196,7 @@ class Diagnosis:
     """What is concluded of all connections that were gathered. files: names, by index; refused: see streams.Streams."""
 
     def __init__(
-        self, gathered: Gathered, files: Sequence[str], places: Places, refused: Mapping[tuple[int, ...], Refusals]
+        self, gathered: Gathered, files: Sequence[str], places: Places, refused: Mapping[tuple[int, ...], Sequence[int]]
     ) -> None:
         self._columns = Columns(gathered)
         rows, width = gathered.rows, len(Facts._fields)
@@ -405,13 +405,12 @@ def _nothing(scene: Scene, row: int) -> Finding:
     return _not_enough(Case(row, scene.facts(row), scene))
 
 
-def _refused(gathered: Gathered, refused: Mapping[tuple[int, ...], Refusals]) -> dict[int, list[int]]:
+def _refused(gathered: Gathered, refused: Mapping[tuple[int, ...], Sequence[int]]) -> dict[int, list[int]]:
     """When connections to each service were refused, sorted; each once, whatever points of capture saw it."""
-    seen: dict[tuple[int, ...], list[int]] = {}
-    for (_, *pair), refusals in refused.items():
-        times = seen.setdefault(tuple(pair), [])
-        if len(refusals.times) > len(times):
-            times[:] = refusals.times
+    seen: dict[tuple[int, ...], Sequence[int]] = {}
+    for (_, *pair), times in refused.items():
+        ends = tuple(pair)
+        seen[ends] = max(seen.get(ends, ()), times, key=len)
     found: dict[int, list[int]] = {}
     for ends, times in seen.items():
         if (service := gathered.services.get(ends[:4])) is not None:
