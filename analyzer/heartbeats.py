@@ -20,7 +20,8 @@ if TYPE_CHECKING:
 SERVICES = ("discord", "okx", "twitch", "graphql", "stomp", "centrifuge")
 PATHS = ("id=", "EIO=", "vsn=", "protocol=", "encoding=", "/connection/", "/ws/v5/")
 """Parts of hosts and subprotocols, and of paths, one of which every service with heartbeats has: to load the catalogs
-takes as long as to read 100 000 packets, and most captures need none."""
+takes as long as to read 100 000 packets, and most captures need none. One that only its first messages tell, at another
+path, is not followed."""
 
 Place = tuple[int, int, int]
 
@@ -28,8 +29,9 @@ Place = tuple[int, int, int]
 @dataclass(slots=True)
 class Beats:
     """Heartbeats that one side sent before the end began. owed: they ask for an answer; waiting: time, packet and file
-    of those without one, the oldest first; answered: see Side.answered; longest: time from one to its answer (ns);
-    late: of an answer that came after the end had begun, None without one; last: the latest; times: of the latest."""
+    of the oldest without one, at most limits.PING_TIMES; answered: see Side.answered; longest: time from one to its
+    answer (ns); late: of an answer that came after the end had begun, None without one; last: the latest; times: of the
+    latest."""
 
     owed: bool = False
     count: int = 0
@@ -68,7 +70,6 @@ class Beats:
         self.waiting.clear()
         self.unanswered = 0
 
-
     @property
     def period(self) -> int:
         """The median time between its latest ones (nanoseconds), NO_TIME with fewer than three."""
@@ -76,7 +77,7 @@ class Beats:
 
     def missed(self, until: int) -> int:
         """How many sent up to that time have no answer."""
-        return self.unanswered - sum(time > until for time, _, _ in self.waiting)
+        return self.unanswered - sum(time > until for time in self.times[-self.unanswered :]) if self.unanswered else 0
 
 
 class Pulse:

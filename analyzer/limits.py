@@ -175,5 +175,17 @@ VIOLATIONS_KEPT = 100
 FOUND_TEXT = 200
 """Characters of what was found that a row of the violations keeps."""
 
+LEGS_COMPARED = 64
+"""Connections among which the other leg of one is looked for: of more that were asked for meanwhile nobody can tell."""
+
+LEGS_IN_A_ROW = 8
+"""Connections with one key that may be the legs of proxies in a row; more share a key that is no nonce."""
+
+TIMERS = 8
+"""Timers of one service, side and code that are looked for; each is a setting of one program on the way."""
+
+SILENCES_COMPARED = 8
+"""Connections of a service with which one that a proxy ended is compared; more that ended alike show a timer anyway."""
+
 KEYS_COMPARED = 100_000
 """Sec-WebSocket-Key values remembered to notice one that is used again."""

@@ -173,7 +173,10 @@ def _rhythm(side: str) -> tuple[Column, Column]:
 def _heartbeats(side: str) -> tuple[Column, Column]:
     """How a side's application showed that it was there."""
     count, period = f"{side}_heartbeats", f"{side}_heartbeat_period"
-    meaning = f"heartbeats of the {side}'s application before the end began; missing where no catalog knows them"
+    meaning = (
+        f"heartbeats of the {side}'s application before the end began; missing where the handshake points to no "
+        "service of which a catalog knows them"
+    )
     rhythm = f"median time between the {side}'s latest heartbeats; missing with fewer than three"
     return Column(count, INTEGER, meaning, count), Column(period, DURATION, rhythm, period)
 

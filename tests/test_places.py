@@ -16,7 +16,8 @@ from test_diagnosis import PLAIN, columns_of
 import analyzer
 from analyzer.diagnosis.addresses import forwarded_source
 from analyzer.diagnosis.facts import Facts
-from analyzer.diagnosis.places import LEGS_COMPARED, Places, nested, places_of
+from analyzer.diagnosis.places import Places, nested, places_of
+from analyzer.limits import LEGS_COMPARED
 from analyzer.outputs import summary, timeline
 from analyzer.records import MISSING, NO_TIME
 

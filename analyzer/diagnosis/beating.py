@@ -2,17 +2,14 @@
 
 from __future__ import annotations
 
-from analyzer.diagnosis.closing import HEARTBEAT, PRIVATE, SHORTEST_PING, ping_age, words
-from analyzer.diagnosis.facts import CLIENT, NO_CLOSE, SERVER, SIDE_NAMES
+from analyzer.diagnosis.closing import HEARTBEAT, PATIENCE, PRIVATE, SHORTEST_PING, ping_age, words
+from analyzer.diagnosis.common import PLAIN
+from analyzer.diagnosis.facts import CLIENT, SERVER, SIDE_NAMES
 from analyzer.diagnosis.finding import Case, Finding, other, seconds
-from analyzer.diagnosis.timers import CLOCKS, SECOND, width_of
+from analyzer.diagnosis.timers import CLOCKS, width_of
 from analyzer.diagnosis.verdicts.beating import LATE, stopped_text, waited, waiting_text
 from analyzer.diagnosis.vocabulary import CLOCK_NAMES, INFERRED, OBSERVED, PING, SINCE
 from analyzer.records import NO_TIME
-
-PLAIN = (NO_CLOSE, 0, 1000, 1001)
-PATIENCE = SECOND
-"""A heartbeat that waited for less proves nothing, where nobody says so."""
 
 
 def missed(case: Case) -> Finding | None:

@@ -29,6 +29,7 @@ HEARTBEAT = re.compile(r"heart[- ]?beat|keep-?alive|\bno pong|pong reply|\bping\
 SHORTEST_PING = 3 * SECOND // 10
 """A Ping that was sent so shortly before the end proves nothing."""
 PATIENCE = SECOND
+"""A Ping or heartbeat that waited for less proves nothing, where nobody says so."""
 TIMED = {"no message": LIFETIME, "age": LIFETIME, "client silence": CLIENT_IDLE, "silence": IDLE}
 """Conditions of catalogs that are a time which ran out, and the clock of each."""
 PRIVATE = 3000  # codes from here on mean what the application says (RFC 6455 7.4.2)

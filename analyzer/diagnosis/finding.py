@@ -24,7 +24,6 @@ ENDS = ("nothing", "FIN", "RST", "END_STREAM", "RST_STREAM", "GOAWAY")
 SAME_MOMENT = SECOND
 """Legs of a proxy that end within this time, each by the proxy, end for one reason."""
 
-
 DOWN = 60 * SECOND
 """For so long after it a service that was stopped may refuse connections."""
 

@@ -11,6 +11,7 @@ from typing import Any
 
 import numpy as np
 
+from analyzer import limits
 from analyzer.diagnosis.facts import Details
 from analyzer.diagnosis.timers import SECOND
 from analyzer.records import NO_TIME
@@ -23,7 +24,6 @@ NEAR = 60 * SECOND
 LOADED = (503, 429)
 TRY_LATER, TOO_BIG = 1013, 1009
 FEWEST_AT_LIMIT = 3
-FEW = 8
 NEVER = np.iinfo(np.int64).max
 
 
@@ -91,10 +91,10 @@ class Service:
         return ending[ended], idle[ended]
 
     def silent_alike(self, silence: int, apart: int) -> list[int]:
-        """The first rows that ended after nearly the same silence (nanoseconds); many would show in other ways."""
+        """The first rows that ended after nearly the same silence (both in nanoseconds), so many as are compared."""
         idle, ending = self._column("idle"), self._column("ending")
         alike = (ending != NO_TIME) & (idle >= silence - apart) & (idle <= silence + apart)
-        rows: list[int] = self._rows[np.flatnonzero(alike)[:FEW]].tolist()
+        rows: list[int] = self._rows[np.flatnonzero(alike)[: limits.SILENCES_COMPARED]].tolist()
         return rows
 
     def alive(self, begin: int, end: int) -> int:

@@ -15,15 +15,10 @@ from typing import Any, NamedTuple
 
 import numpy as np
 
+from analyzer import limits
 from analyzer.records import MISSING, NO_TIME
 
 Numbers = Any  # numpy arrays of int64
-
-LEGS_COMPARED = 64
-"""Connections among which the other leg of one is looked for: of more that were asked for meanwhile nobody can tell."""
-
-LEGS_MOST = 8
-"""Connections with one key that may be the legs of proxies in a row; more share a key that is no nonce."""
 
 
 class Places(NamedTuple):
@@ -129,7 +124,7 @@ def _by_key(columns: dict[str, Numbers], originals: Numbers) -> Iterator[list[in
     stops = np.flatnonzero(equal & np.concatenate((~equal[1:], [True]))) + 2
     for start, stop in zip(starts.tolist(), stops.tolist(), strict=True):
         legs = rows[start:stop].tolist()
-        if stop - start <= LEGS_MOST and _differ(legs, columns) and _all_nested(legs, columns):
+        if stop - start <= limits.LEGS_IN_A_ROW and _differ(legs, columns) and _all_nested(legs, columns):
             yield legs
 
 
@@ -193,7 +188,7 @@ def _one_to_one(
     crowded = np.zeros(len(behind) + 1, np.int64)
     fitting = []
     for front, (start, stop) in zip(before, _windows(before, behind, columns), strict=True):
-        if stop - start > LEGS_COMPARED:
+        if stop - start > limits.LEGS_COMPARED:
             crowded[start] += 1
             crowded[stop] -= 1
         else:

@@ -14,6 +14,7 @@ from typing import Any
 
 import numpy as np
 
+from analyzer import limits
 from analyzer.diagnosis.facts import CLIENT, NOBODY
 from analyzer.records import NO_TIME
 
@@ -33,8 +34,6 @@ CHANCE = 1e-4
 CROWD = 4
 """So many times more than around it a window must hold: lives may well be short, and most end alike by chance."""
 NEIGHBOURS = 4
-TIMERS_MOST = 8
-"""Timers of one service, side and code that are looked for."""
 EARLY = 3 * SECOND // 10  # nginx moves its timers lazily
 DOUBT = 0.7  # of two clocks whose deviations differ less than this neither is the steadier one
 JITTER = 0.23
@@ -112,7 +111,7 @@ def _timers_in(
 ) -> Iterator[tuple[Timer, Numbers]]:
     """The timers of one service, side and code, the plainest first."""
     total = len(rows)
-    for _ in range(TIMERS_MOST):
+    for _ in range(limits.TIMERS):
         best = _likeliest(rows, columns, clocks, total, False)
         if best is None:
             spread = _likeliest(rows, columns, clocks, total, True), _jittered(rows, clocks, columns)
@@ -163,9 +162,9 @@ def _with_rival(candidate: Candidate, clocks: Numbers) -> Candidate:
 
 def _jittered(rows: Numbers, clocks: Numbers, columns: dict[str, Numbers]) -> Candidate | None:
     """A time that is spread on purpose, or by a clock that ticks seldom, by JITTER at the most: nearly all end in that
-    span of one clock, the ages or the silences beside it scatter twice as widely, and no side had just spoken. Of ends
-    that come at any time a fraction would: not even ten by chance. They lie farther apart than what was read: what a
-    server ends one by one, within a time, began at other times and has other ages."""
+    span of one clock, the ages or the silences beside it scatter twice as widely, and no side had just spoken. Ends that
+    come at any time hardly ever do so ten times. And the ends must lie farther apart than the readings: where a server
+    lets its connections go one by one, what they read is spread as their ends are, and no timer."""
     for clock, read in enumerate(clocks):
         fired = _within_jitter(rows[read[rows] >= SHORTEST_LOOSE], read)
         if len(fired) < max(FEWEST_JITTERED, 0.95 * len(rows)):
@@ -189,11 +188,13 @@ def _scatter(values: Numbers) -> float:
 
 def _within_jitter(rows: Numbers, clock: Numbers) -> Numbers:
     """Those of the rows, as many as can be, whose readings lie within one JITTER."""
+    if not len(rows):
+        return rows
     rows = rows[np.argsort(clock[rows], kind="stable")]
     values = clock[rows]
     stops = np.searchsorted(values, values + (values * JITTER).astype(np.int64), "right")
-    first = int(np.argmax(stops - np.arange(len(values)))) if len(values) else 0
-    return rows[first : int(stops[first])] if len(values) else rows
+    first = int(np.argmax(stops - np.arange(len(values))))
+    return rows[first : int(stops[first])]
 
 
 def _densest(
