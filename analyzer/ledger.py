@@ -11,7 +11,7 @@ if TYPE_CHECKING:
 
 
 class ByteLedger:
-    """The cells of the unit "byte", as schema.LEDGER_MEANINGS explains them."""
+    """The cells of the unit "byte", as values.LEDGER_MEANINGS explains them."""
 
     def __init__(self) -> None:
         self.duplicate: cython.longlong = 0

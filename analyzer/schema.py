@@ -8,157 +8,38 @@ booleans negative where there is no value; anything else is None.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
 from dataclasses import dataclass
-from functools import lru_cache
-from typing import Any
 
-from analyzer.diagnosis.addresses import address
+from analyzer.columns import (
+    BOOLEAN,
+    BYTES,
+    CATEGORY,
+    DURATION,
+    INTEGER,
+    TEXT,
+    TIME,
+    UNSIGNED,
+    Column,
+    Table,
+    words,
+    words_of,
+)
 from analyzer.diagnosis.facts import OPENINGS, OUTCOMES
 from analyzer.diagnosis.vocabulary import AGENTS, BASES, CAUSES, CLOCK_NAMES, VERDICTS
 from analyzer.rules.catalog import RULES, SEVERITIES
-
-INTEGER, UNSIGNED, BOOLEAN = "Int64", "UInt64", "boolean"
-TIME, DURATION = "datetime64[ns, UTC]", "timedelta64[ns]"
-TEXT, CATEGORY, BYTES = "string", "category", "object"
-NUMBERS = (INTEGER, UNSIGNED, BOOLEAN, TIME, DURATION)
-
-
-@dataclass(frozen=True)
-class Column:
-    """One column.
-
-    of: makes the value of what the sources give; values: the same as a mapping, for a category, whose order is the
-    category's. A category with neither is one of the input files: the source gives its index, and the column exists
-    only when there is more than one file.
-    group: `of` is called, and text is kept, once for each distinct set of values of the columns of a group. What
-    differs from row to row is in a group of its own.
-    """
-
-    name: str
-    dtype: str
-    meaning: str
-    sources: str | tuple[str, ...]
-    of: Callable[..., Any] | None = None
-    values: Mapping[Any, str] | None = None
-    group: str = ""
-
-    @property
-    def paths(self) -> tuple[str, ...]:
-        """Its sources."""
-        return (self.sources,) if isinstance(self.sources, str) else self.sources
-
-    @property
-    def is_plain_number(self) -> bool:
-        """Whether the source itself gives the number."""
-        return self.dtype in NUMBERS and self.of is None
-
-    @property
-    def names_file(self) -> bool:
-        """Whether it says which input file."""
-        return self.dtype == CATEGORY and self.values is None
-
-    @property
-    def categories(self) -> list[str]:
-        """The category's full list, in order; empty for any other column and for files."""
-        return list(dict.fromkeys((self.values or {}).values()))
-
-
-@dataclass(frozen=True)
-class Table:
-    """One table. streams: rows can be handed out in pieces as they are seen; index: the column that is the index."""
-
-    name: str
-    meaning: str
-    columns: tuple[Column, ...]
-    streams: bool = True
-    index: str | None = None
-
-    def columns_for(self, files: int) -> tuple[Column, ...]:
-        """Its columns for an input of so many files."""
-        return tuple(column for column in self.columns if files > 1 or not column.names_file)
-
-
-def words_of(numbers: Mapping[str, int]) -> dict[int, str]:
-    """A closed vocabulary whose words stand in the records as numbers."""
-    return {number: word for word, number in numbers.items()}
-
-
-@dataclass(frozen=True)
-class Count:
-    """One row of the ledger."""
-
-    unit: str
-    kind: str
-    count: int
-
-
-def words(*values: str) -> dict[str, str]:
-    """A closed vocabulary whose words stand in the records themselves."""
-    return {value: value for value in values}
-
-
-def address_of(host: tuple[int, int, int]) -> str:
-    """The address of a host: IP version, high and low half."""
-    return address(*host)
-
-
-def close_code(code: int, size: int) -> int | None:
-    """The code of a Close whose body has `size` bytes (RFC 6455 5.5.1); None without one, or if it was not captured."""
-    return code if size > 1 and code >= 0 else None
-
-
-def close_name(code: int, size: int) -> str | None:
-    """The code's registered name."""
-    return None if close_code(code, size) is None else _described(code)[0]
-
-
-def close_legal(code: int, size: int, from_client: bool) -> bool | None:
-    """Whether the code may be on the wire, from this side (RFC 6455 7.4); None without a code.
-
-    1010 alone is bound to a side, the client (7.4.1); for others the registry only names a usual sender.
-    """
-    if close_code(code, size) is None:
-        return None
-    _, on_wire, client_only = _described(code)
-    return on_wire and (from_client or not client_only)
-
-
-@lru_cache(maxsize=1024)
-def _described(code: int) -> tuple[str, bool, bool]:
-    """Name, may be on the wire, only from a client."""
-    from analyzer.closecodes import CloseCode
-
-    facts = CloseCode(code)
-    return facts.name, facts.on_wire, facts.sent_by == "client"
-
-
-def close_reason(code: int, size: int, cut: bool, reason: bytes) -> str | None:
-    """The reason as text; None without a code, and where part of it was not captured."""
-    if cut or close_code(code, size) is None:
-        return None
-    return reason.decode("utf-8", "backslashreplace")
-
-
-def close_reason_bytes(code: int, size: int, reason: bytes) -> bytes | None:
-    """The bytes after the code, those that were captured; None without a code."""
-    return None if close_code(code, size) is None else reason
-
-
-def close_catalog(
-    subprotocol: str | None, host: str | None, path: str | None, client: bytes | None, server: bytes | None
-) -> str | None:
-    """The application catalog that explains this connection's codes, chosen by its handshake and first messages."""
-    from analyzer.catalogs import catalog_for
-
-    catalog = catalog_for(subprotocol, host, path, client, server)
-    return None if catalog is None else catalog.name
-
-
-SIDES = {True: "client", False: "server"}
-FRAME_TYPES = {0: "continuation", 1: "text", 2: "binary", 8: "close", 9: "ping", 10: "pong"} | dict.fromkeys(
-    (3, 4, 5, 6, 7, 11, 12, 13, 14, 15), "reserved"
+from analyzer.values import (
+    FRAME_TYPES,
+    SIDES,
+    address_of,
+    close_catalog,
+    close_code,
+    close_legal,
+    close_name,
+    close_reason,
+    close_reason_bytes,
+    ledger_meaning,
 )
+
 CODE = ("code", "size")
 
 
@@ -512,44 +393,14 @@ MESSAGES = (
     Column("message", INTEGER, "number within its sender's messages of the connection, from 0; as in frames", "number"),
 )
 
-LEDGER_MEANINGS = {
-    ("packet", "WebSocket"): "of TCP connections with a WebSocket, or with a request for one",
-    ("packet", "other TCP"): "of TCP connections without a WebSocket",
-    ("packet", "not TCP"): "of another protocol than TCP",
-    ("packet", "fragment"): "pieces of datagrams that later ones made whole",
-    ("packet", "fragment of an incomplete datagram"): "pieces of datagrams whose other pieces are missing",
-    ("packet", "too many tunnels"): "in more encapsulations inside each other than are unwrapped",
-    ("packet", "undecodable: unknown link type"): "of an interface whose link type is not known",
-    ("packet", "undecodable: link or tunnel header cut or damaged"): "ended within a link or tunnel header, or "
-    "contradict themselves there",
-    ("packet", "undecodable: IP header cut or damaged"): "ended within the IP header, or contradict themselves there",
-    ("packet", "undecodable: TCP header cut or damaged"): "ended within the TCP header, or contradict themselves there",
-    ("packet", "outside time range"): "before or after the times asked for",
-    ("packet", "unreadable"): "records of the capture file that could not be read",
-    ("byte", "duplicate"): "TCP payload of WebSocket connections that had been captured before",
-    ("byte", "before the upgrade"): "sent on the connection before the request for the WebSocket; over HTTP/2 the "
-    "data of streams that are no WebSocket",
-    ("byte", "handshake"): "of the upgrade request and its answer",
-    ("byte", "HTTP/2 framing"): "of HTTP/2 all but the data of its streams: frame headers, padding, and the frames of "
-    "header fields and of the connection",
-    ("byte", "TLS framing"): "of TLS itself: record headers, protection, handshakes, alerts",
-    ("byte", "undecrypted"): "inside TLS, not opened: no secrets, or not authentic",
-    ("byte", "frames"): "WebSocket frames, headers and payloads",
-    ("byte", "over a limit"): "kept until it was known what it is, and more than is kept (limits.py)",
-    ("byte", "after the end"): "sent after the sender's own FIN, or on an HTTP/2 stream after its END_STREAM or "
-    "RST_STREAM",
-    ("byte", "unaccounted"): "in no other cell: a defect of wsclose, please report it",
-    ("byte", "conflicting"): "of the duplicates those that differ from the copy kept; in no sum",
-    ("byte", "skipped"): "captured after missing bytes, before frames were found again",
-    ("byte", "truncated record"): "of the record in which a file ends, not read as a packet; in no sum",
-    ("byte", "lost"): "acknowledged by the other side, never captured; in no sum",
-    ("byte", "cut by snaplen"): "on the wire, cut off by the snapshot length; in no sum",
-}
 
+@dataclass(frozen=True)
+class Count:
+    """One row of the ledger."""
 
-def ledger_meaning(unit: str, kind: str) -> str | None:
-    """What a ledger kind counts."""
-    return LEDGER_MEANINGS.get((unit, kind))
+    unit: str
+    kind: str
+    count: int
 
 
 LEDGER = (

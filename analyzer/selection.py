@@ -6,9 +6,10 @@ from typing import Any
 
 import pandas as pd
 
+from analyzer.columns import Column
 from analyzer.outputs.cells import flat
 from analyzer.problems import WhereError
-from analyzer.schema import TABLES, Column
+from analyzer.schema import TABLES
 from analyzer.where import Condition, near
 
 

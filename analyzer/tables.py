@@ -13,6 +13,7 @@ from operator import attrgetter
 from struct import Struct
 from typing import TYPE_CHECKING, Any, NamedTuple
 
+from analyzer.columns import BOOLEAN, BYTES, DURATION, TEXT, TIME, UNSIGNED, Column, Table
 from analyzer.diagnosis.addresses import address
 from analyzer.diagnosis.facts import FIELDS, WORDS, Tail
 from analyzer.diagnosis.gathering import Gathered, Numbering
@@ -22,19 +23,7 @@ from analyzer.reconnects import ABNORMAL, Attempt, Reconnect, pairs
 from analyzer.records import MISSING, NO_TIME, Close, Connection, Frame, Message, Observer, Violation
 from analyzer.rules import returning
 from analyzer.rules.catalog import RULES
-from analyzer.schema import (
-    BOOLEAN,
-    BYTES,
-    CONCLUDED,
-    DURATION,
-    TABLES,
-    TEXT,
-    TIME,
-    UNSIGNED,
-    Column,
-    Count,
-    Table,
-)
+from analyzer.schema import CONCLUDED, TABLES, Count
 
 if TYPE_CHECKING:
     import pandas as pd

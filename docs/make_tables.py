@@ -4,10 +4,11 @@ from pathlib import Path
 
 from analyzer.catalogs import Catalog, CatalogCode, CatalogRange, catalogs, read
 from analyzer.closecodes import ADVICE, CloseCode, registry
+from analyzer.columns import Column
 from analyzer.diagnosis.devices import devices
 from analyzer.diagnosis.vocabulary import CAUSES
 from analyzer.rules.catalog import RULES
-from analyzer.schema import TABLES, Column
+from analyzer.schema import TABLES
 
 RANGE_STARTS = (0, 1000, 3000, 4000, 5000)
 

@@ -232,7 +232,6 @@ def _modules() -> dict[str, ModuleType]:
         SimpleNamespace(name="some service", source="its manual", codes=(entry,), code={4001: entry}.get)
     ]
     schema: Any = ModuleType("analyzer.schema")
-    schema.Column = SimpleNamespace
     schema.TABLES = {
         name: SimpleNamespace(columns=[
             SimpleNamespace(

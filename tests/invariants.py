@@ -7,8 +7,9 @@ from collections.abc import Mapping
 from typing import Any
 
 import analyzer
+from analyzer.columns import CATEGORY, TEXT
 from analyzer.result import Result
-from analyzer.schema import CATEGORY, TABLES, TEXT
+from analyzer.schema import TABLES
 
 ALL_TABLES = tuple(TABLES)
 IN_NO_SUM = ("conflicting", "lost", "cut by snaplen", "truncated record")

@@ -18,7 +18,7 @@ HELPERS = {"flow_table", "reassembly", "assembler", "chains", "utf8"}  # algorit
 BESIDE = {"fragments", "encapsulations", "ledger", "services"}  # put beside the stages by the pipeline
 JUDGES = {"rules", "reconnects"}
 READING = {"pipeline", "sources", "interrupts"}
-TABLES = {"schema", "tables", "result", "connection"}
+TABLES = {"columns", "values", "schema", "tables", "result", "connection"}
 COMMAND = {"analyzer", "cli", "arguments", "selection", "where", "extract", "outputs"}
 LAYERS = (GROUND, WORDS, STAGES, HELPERS, BESIDE, JUDGES, READING, TABLES, COMMAND)
 """Every part of the package, each in one layer: a new one is put where it belongs."""
@@ -39,14 +39,16 @@ MAY_IMPORT = {
     "pipeline": GROUND | STAGES - {"outcome", "diagnosis"} | BESIDE | {"rules", "sources"},  # it knows the order
     "sources": {"problems", "interrupts", "capture"},  # which reads what it opens: the magic numbers
     "interrupts": set(),
-    "schema": WORDS | {"diagnosis", "rules"},  # for their vocabularies
-    "tables": GROUND | JUDGES | {"schema", "outcome", "diagnosis"},  # a row is what these conclude of a connection
+    "values": WORDS | {"diagnosis"},  # for the text of addresses
+    "schema": {"columns", "values", "diagnosis", "rules"},  # for their vocabularies
+    # a row is what the last two conclude of a connection
+    "tables": GROUND | JUDGES | {"columns", "schema", "outcome", "diagnosis"},
     "result": GROUND | TABLES | {"pipeline", "sources"},
     "connection": GROUND | {"outputs"},
-    "outputs": WORDS | {"schema", "diagnosis"},  # likewise
+    "outputs": WORDS | {"columns", "schema", "diagnosis"},  # likewise
     "extract": GROUND,
     "where": {"problems"},
-    "selection": {"problems", "schema", "outputs", "where"},
+    "selection": {"problems", "columns", "schema", "outputs", "where"},
     "arguments": {"analyzer", "schema", "where"},
     "cli": COMMAND | {"problems", "interrupts", "pipeline", "schema"},
     "analyzer": TABLES | {"closecodes", "problems"},

@@ -10,11 +10,12 @@ import pandas as pd
 import pytest
 from by_hand import SECOND, START, Talk
 
+from analyzer.columns import TEXT
 from analyzer.diagnosis.addresses import address, service_text
 from analyzer.diagnosis.facts import FIELDS
 from analyzer.diagnosis.finding import Finding
 from analyzer.records import MISSING, NO_TIME, Close, Frame, Message, Side
-from analyzer.schema import CONCLUDED, TABLES, TEXT
+from analyzer.schema import CONCLUDED, TABLES
 from analyzer.tables import PIECE, Tables
 
 ALL = frozenset(TABLES)

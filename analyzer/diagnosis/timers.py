@@ -162,9 +162,9 @@ def _with_rival(candidate: Candidate, clocks: Numbers) -> Candidate:
 
 def _jittered(rows: Numbers, clocks: Numbers, columns: dict[str, Numbers]) -> Candidate | None:
     """A time that is spread on purpose, or by a clock that ticks seldom, by JITTER at the most: nearly all end in that
-    span of one clock, the ages or the silences beside it scatter twice as widely, and no side had just spoken. Ends that
-    come at any time hardly ever do so ten times. And the ends must lie farther apart than the readings: where a server
-    lets its connections go one by one, what they read is spread as their ends are, and no timer."""
+    span of one clock, the ages or the silences beside it scatter twice as widely, and no side had just spoken. Ends
+    that come at any time hardly ever do so ten times. And the ends must lie farther apart than the readings: where a
+    server lets its connections go one by one, what they read is spread as their ends are, and no timer."""
     for clock, read in enumerate(clocks):
         fired = _within_jitter(rows[read[rows] >= SHORTEST_LOOSE], read)
         if len(fired) < max(FEWEST_JITTERED, 0.95 * len(rows)):

@@ -6,10 +6,10 @@ import base64
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from typing import TYPE_CHECKING, Any, TextIO
 
+from analyzer.columns import BOOLEAN, BYTES, DURATION, INTEGER, TIME, UNSIGNED, Column
 from analyzer.outputs.cells import Style, moment, pieces, rendered, seconds
 from analyzer.outputs.escaping import spreadsheet
 from analyzer.outputs.lines import Field, Lines
-from analyzer.schema import BOOLEAN, BYTES, DURATION, INTEGER, TIME, UNSIGNED, Column
 
 if TYPE_CHECKING:
     import pandas as pd
