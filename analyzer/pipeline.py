@@ -281,8 +281,9 @@ class Pipeline:
             known = f"more than {limits.SILENT_FLOWS} TCP connections without a WebSocket at a time"
             told.append(f"{known}: {streams.forgotten} were forgotten before their end")
         if streams.refused_left_out:
-            most = f"{limits.REFUSALS} of one client by one service, and {limits.REFUSED} such pairs"
-            told.append(f"refused TCP connections, beyond {most}: {streams.refused_left_out} are no evidence")
+            pairs = f"of {limits.REFUSED} such pairs"
+            kept = f"the times of {limits.REFUSALS} are kept of one client and service, and {pairs}"
+            told.append(f"{streams.refused_left_out} more refused TCP connections are no evidence: {kept}")
         late = 0 if self.secrets is None else self.secrets.too_late()
         if late:
             waited = f"on a pipe {limits.TLS_HELD >> 20} MiB of each wait for them; a file is searched as a whole"

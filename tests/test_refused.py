@@ -87,12 +87,12 @@ def test_what_is_kept_of_refusals_is_bounded(monkeypatch: pytest.MonkeyPatch) ->
     many = [refused(3 + each / 10, 41000 + each) for each in range(9)]
     result = analysed(dropped(), *many)
     assert "2 connections were refused" in result.connections.iloc[0]["evidence"]
-    assert any("7 are no evidence" in problem.what for problem in result.problems)
+    assert any("7 more refused TCP connections are no evidence" in problem.what for problem in result.problems)
     monkeypatch.setattr(limits, "REFUSED", 1)
     elsewhere = refused(1, addresses=b"\x0a\0\0\x01\x0a\0\0\x03")
     result = analysed(elsewhere, dropped(), refused(3))
     assert result.connections["cause"].tolist() == ["dropped"]
-    assert any("1 are no evidence" in problem.what for problem in result.problems)
+    assert any("1 more refused TCP connections are no evidence" in problem.what for problem in result.problems)
 
 
 def test_refusals_within_the_bounds_are_no_problem() -> None:
