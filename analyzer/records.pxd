@@ -138,6 +138,7 @@ cdef class Connection:
     cdef public Side end_by
     cdef public long long end_time
     cdef public bint ended
+    cdef public tuple stream_ends
     cpdef object begin_ending(self, long long time)
 
 cdef class Frame:

@@ -437,14 +437,12 @@ class Connection:
 
     number: its row; recognised: the packet time at which it became certain. opening: handshake, midstream, refused,
     unanswered, encrypted. host ... offered_extensions: None where the handshake did not tell.
-    asked: what the answer to its request is judged by, until it is; violations: broken rules, MISSING while nothing was
-    judged.
-    ending: time of the first event of its end (Close, FIN, RST, ...), with each side's last frame and the client's last
-    message before it, and the time of each side's oldest Ping that was then unanswered.
-    key, accept, upgrade: Sec-WebSocket-Key of the request, Sec-WebSocket-Accept and Upgrade of the answer.
-    pulse: who follows its application's heartbeats, None where none are known.
+    asked: what judges the answer to its request, until it came; violations: MISSING while nothing was judged.
+    ending: time of the first event of its end (Close, FIN, RST, ...), with each side's last frame (..._uncertain: bytes
+    are missing after it) and the client's last message before it, and each side's oldest Ping then unanswered.
+    key, accept, upgrade: of the handshake. pulse: follows its application's heartbeats, None where none are known.
     end_how, end_by, end_time, ended: how its own stream ended, whatever becomes of the flow (HTTP/2); else the flow's.
-    ending_uncertain_client, ending_uncertain_server: that last frame is not known, bytes are missing after it.
+    stream_ends: what HTTP/2 says of that: (END_STREAM ..., by the client?, error code or MISSING, time, packet, file).
     """
 
     def __init__(self) -> None:
@@ -490,6 +488,7 @@ class Connection:
         self.end_by: Side | None = None
         self.end_time: cython.longlong = NO_TIME
         self.ended: cython.bint = False
+        self.stream_ends: tuple[tuple[int, bool, int, int, int, int], ...] = ()
 
     def begin_ending(self, time: cython.longlong) -> None:
         """Something that ends it has come; the first such event counts."""

@@ -234,6 +234,13 @@ CONNECTIONS = (
     Column("alpn", TEXT, "observed: protocol that the server chose in TLS (RFC 7301)", "alpn"),
     Column("tls_version", TEXT, "observed: version of TLS", "tls_version"),
     Column(
+        "stream_error",
+        TEXT,
+        "observed: the first RST_STREAM of its HTTP/2 stream, or the GOAWAY that ended it: its sender and the name of "
+        "its error code (RFC 9113 7)",
+        "stream_error",
+    ),
+    Column(
         "tls_alert",
         TEXT,
         "observed: the first TLS alert that is not close_notify: its sender and its name (RFC 8446 6)",

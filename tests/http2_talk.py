@@ -34,8 +34,8 @@ def data(stream: int, payload: bytes, end: bool = False, padding: int | None = N
     return h2(DATA, flags, stream, payload)
 
 
-def goaway(last: int) -> bytes:
-    return h2(GOAWAY, 0, 0, struct.pack(">II", last, 0))
+def goaway(last: int, code: int = 0) -> bytes:
+    return h2(GOAWAY, 0, 0, struct.pack(">II", last, code))
 
 
 def reset(stream: int, code: int = 8) -> bytes:

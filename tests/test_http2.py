@@ -22,6 +22,7 @@ from http2_talk import (
     PREFACE,
     PUSH_PROMISE,
     RST,
+    RST_STREAM,
     SETTINGS,
     WITH_PRIORITY,
     Talk,
@@ -208,6 +209,45 @@ def test_end_stream_then_rst_stream_ended_with_end_stream():
     found = row(talk.end())
     assert found[["transport_end", "transport_end_by", "outcome"]].tolist() == ["stream-end", "server", "clean"]
     assert found[["client_saw", "server_saw", "client_reason", "server_reason"]].tolist() == [1012, 1012, "", "restart"]
+
+
+def test_the_error_code_of_rst_stream_is_told_with_its_packet():
+    talk = Talk().hello().open(1, "/a").open(3, "/b").open(5, "/c")
+    talk.client(reset(1, 8)).server(reset(3, 2)).server(h2(RST_STREAM, 0, 5, b"\0"))
+    rows = talk.end().analyze().connections.set_index("http_stream")
+    assert rows["stream_error"].tolist() == ["client: CANCEL", "server: INTERNAL_ERROR", pd.NA]
+    packet = len(talk.packets) - 6 + 1
+    assert rows.loc[1, "evidence"] == f"RST_STREAM CANCEL by the client (packet {packet}) on stream 1, no Close"
+    assert rows.loc[5, "evidence"] == f"RST_STREAM by the server (packet {packet + 2}) on stream 5, no Close"
+
+
+@pytest.mark.parametrize(
+    ("by_client", "code", "later", "cause"),
+    [(False, 1, 2, "reset"), (False, 0, 2, "dropped"), (True, 8, 2, "dropped"), (False, 1, 900, "dropped")],
+)
+def test_end_stream_and_then_an_error_by_the_same_side_is_a_reset(by_client, code, later, cause):
+    talk = Talk().hello().open(1, "/a")
+    talk.server(data(1, b"", end=True))
+    talk.time += later * 1_000_000
+    talk.say(by_client, reset(1, code))
+    found = row(talk.end())
+    assert found[["transport_end", "transport_end_by"]].tolist() == ["stream-end", "server"]
+    assert found[["cause", "cause_by"]].tolist() == [cause, "server"]
+    last, name, side = len(talk.packets) - 3, ("NO_ERROR", "PROTOCOL_ERROR")[code & 1], ("server", "client")[by_client]
+    name = "CANCEL" if by_client else name
+    assert found["stream_error"] == f"{side}: {name}"
+    assert f"END_STREAM by the server (packet {last - 1}), RST_STREAM {name} by the {side} " in found["evidence"]
+    assert f"later (packet {last}) on stream 1, no Close" in found["evidence"]
+
+
+def test_goaway_is_named_where_it_came_before_the_end_of_tcp_or_ended_a_stream():
+    talk = Talk().hello().open(1, "/a").open(3, "/b")
+    talk.server(goaway(2**31 - 1)).server(goaway(1, 11))
+    rows = talk.end(RST).analyze().connections.set_index("http_stream")
+    said = f"GOAWAY ENHANCE_YOUR_CALM by the server (packet {len(talk.packets) - 1})"
+    assert said in rows.loc[1, "evidence"] and rows.loc[1, "transport_end"] == "rst"
+    assert rows.loc[3, "evidence"].startswith(f"{said} on stream 3, no Close")
+    assert rows["stream_error"].tolist() == [pd.NA, "server: ENHANCE_YOUR_CALM"]
 
 
 def test_goaway_ends_the_streams_above_its_last_id():

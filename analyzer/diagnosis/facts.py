@@ -97,6 +97,7 @@ class Facts(NamedTuple):
     server_beat: int
 
 
+StreamEnd = tuple[int, bool, int, int, int, int]
 Place = tuple[str | None, str | None, str | None, bytes | None, bytes | None]
 
 
@@ -116,7 +117,7 @@ COLUMNS = (
 WORDS = (
     *("transport", "http", "host", "path", "origin", "user_agent", "subprotocol", "extensions", "client_basis"),
     *("forwarded_for", "offered_subprotocols", "offered_extensions", "sni", "alpn", "tls_version", "tls_alert"),
-    *("close_notify", "resync_confidence", "inferred_initiator"),
+    *("close_notify", "resync_confidence", "inferred_initiator", "stream_error"),
 )
 """Numbers of texts, by the names of the table's columns."""
 
@@ -171,7 +172,7 @@ class Details:
     client, server, key, accept, upgrade: None where both sides closed; whole: nothing of what they sent is missing;
     place: what tells the application (see catalogs.catalog_for); judged: its frames were held against the rules;
     client_heard, server_heard: of that side's first Close; client_beats, server_beats: None where its application's
-    heartbeats are not known.
+    heartbeats are not known; stream_ends: see records.Connection.
     """
 
     client: Tail | None
@@ -195,5 +196,6 @@ class Details:
     retransmissions: int = 0
     lost_bytes: int = 0
     whole: bool = False
+    stream_ends: tuple[StreamEnd, ...] = ()
     client_beats: Beats | None = None
     server_beats: Beats | None = None

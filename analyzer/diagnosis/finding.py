@@ -14,13 +14,12 @@ from analyzer.diagnosis.events import Event
 from analyzer.diagnosis.facts import BOTH, CLIENT, DROPPED, NOBODY, SERVER, SIDE_NAMES, Details, Facts, Tail
 from analyzer.diagnosis.neighbours import Neighbours, Service
 from analyzer.diagnosis.places import Places
+from analyzer.diagnosis.stream_ends import ENDS, told
 from analyzer.diagnosis.timers import SECOND, Timer
 from analyzer.heard import Heard
 from analyzer.heartbeats import Beats
-from analyzer.records import MISSING, NO_TIME
+from analyzer.records import END_FIN, END_RST, MISSING, NO_TIME
 
-ENDS = ("nothing", "FIN", "RST", "END_STREAM", "RST_STREAM", "GOAWAY")
-"""How a transport ends, by END_CAPTURE, END_FIN, ..."""
 SAME_MOMENT = SECOND
 """Legs of a proxy that end within this time, each by the proxy, end for one reason."""
 
@@ -167,10 +166,21 @@ class Case:
         last = f"{self.packet(facts.last_packet)} is the last"
         if not facts.end_by:
             return f"no end in the capture, {last}"
-        how = ENDS[facts.end_how]
-        if facts.http_stream != MISSING:
-            return f"{how} by the {SIDE_NAMES[facts.end_by]} on stream {facts.http_stream}, no Close"
-        return f"{how} by the {SIDE_NAMES[facts.end_by]}, no Close, {last}"
+        how = f"{ENDS[facts.end_how]} by the {SIDE_NAMES[facts.end_by]}"
+        stream = "" if facts.http_stream == MISSING else f" on stream {facts.http_stream}"
+        if facts.end_how in (END_FIN, END_RST):
+            return f"{how}{stream}, no Close, {last}{self.said_before}"
+        return f"{self._stream_words or how}{stream}, no Close"
+
+    @property
+    def _stream_words(self) -> str:
+        """What HTTP/2 says of the end."""
+        return "" if self.details is None else told(self.details.stream_ends, self.packet, seconds)
+
+    @property
+    def said_before(self) -> str:
+        """What HTTP/2 said before TCP ended, "" if nothing."""
+        return f"; before it {self._stream_words}" if self._stream_words else ""
 
     def leg(self, side: int) -> Case | None:
         """The next leg at a proxy, on the side of the client or of the server."""

@@ -18,6 +18,7 @@ from analyzer.diagnosis.facts import (
     Secured,
     Tail,
 )
+from analyzer.diagnosis.stream_ends import stream_error
 from analyzer.packed import Packed
 from analyzer.records import MISSING, NO_TIME, Close, Connection, Flow, Half, Side
 
@@ -221,6 +222,7 @@ class Gathered:
         numbers[at + 16] = words.number(outcome.close_notify)
         numbers[at + 17] = words.number(outcome.resync_confidence)
         numbers[at + 18] = words.number(outcome.inferred_initiator)
+        numbers[at + 19] = words.number(stream_error(connection.stream_ends, connection.end_how))
 
     def close(self, close: Close) -> None:
         """Keep what a verdict on a Close needs."""
@@ -312,6 +314,7 @@ def details(outcome: Any, client: Close | None, server: Close | None, with_tails
         outcome.retransmissions,
         outcome.lost_bytes,
         bool(outcome.client_exact and outcome.server_exact),
+        connection.stream_ends,
         *((None, None) if outcome.client_heartbeats < 0 else (connection.pulse.client, connection.pulse.server)),
     )
 

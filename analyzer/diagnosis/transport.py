@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from analyzer.diagnosis.facts import CLIENT, CLOSING, NO_CLOSE, OPEN, SERVER, SIDE_NAMES, Tail
 from analyzer.diagnosis.finding import Case, Expiry, Finding, by_proxy_text, other, outage_text, seconds
+from analyzer.diagnosis.stream_ends import reset_after
 from analyzer.diagnosis.timers import SECOND
 from analyzer.diagnosis.vocabulary import IDLE, INFERRED, OBSERVED
 from analyzer.records import END_FIN, END_GOAWAY, END_RST, END_STREAM, END_STREAM_RESET, NO_TIME
@@ -13,6 +14,7 @@ REPEATS = 3
 STALLED = SECOND
 STALLED_ITSELF = 5 * SECOND  # where the side that did not read is also the one that ended it
 AT_ONCE = SECOND
+ONE_ACT = SECOND // 20
 EXPIRIES = 3
 
 
@@ -146,11 +148,12 @@ def middlebox_reset(case: Case) -> Finding | None:
 def reset(case: Case) -> Finding | None:
     """A side reset the connection, or its stream, without a Close before."""
     facts = case.facts
-    if facts.end_how not in (END_RST, END_STREAM_RESET) or not facts.end_by or case.code != NO_CLOSE:
+    of_stream = facts.end_how == END_STREAM_RESET or _reset_at_once(case)
+    if not (of_stream or facts.end_how == END_RST) or not facts.end_by or case.code != NO_CLOSE:
         return None
     tail = case.tail(facts.end_by)
     side = SIDE_NAMES[facts.end_by]
-    if facts.end_how == END_STREAM_RESET:
+    if of_stream:
         return _by_proxy(case, Finding("reset", OBSERVED, side, case.close_text))
     packet = facts.last_packet if tail is None or not tail.reset_packet else tail.reset_packet
     evidence = f"RST by the {side} ({case.packet(packet)}), no Close before"
@@ -158,7 +161,15 @@ def reset(case: Case) -> Finding | None:
         evidence += f"; {tail.reset_silent} bytes sent to it were not acknowledged{outage_text(case)}"
     if tail is not None and tail.reset_time_to_live >= 0:
         evidence += f"; its TTL {tail.reset_time_to_live} is the {side}'s own"
-    return _by_proxy(case, Finding("reset", OBSERVED, side, evidence))
+    return _by_proxy(case, Finding("reset", OBSERVED, side, evidence + case.said_before))
+
+
+def _reset_at_once(case: Case) -> bool:
+    """The side that ended the stream with END_STREAM then reset it with an error, in one act."""
+    facts = case.facts
+    if facts.end_how != END_STREAM or case.details is None:
+        return False
+    return reset_after(case.details.stream_ends, facts.end_by, facts.ending, ONE_ACT)
 
 
 def dropped(case: Case) -> Finding | None:

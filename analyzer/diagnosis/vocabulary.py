@@ -63,11 +63,11 @@ CAUSES = {
     "close timeout": "a Close was never answered, and its sender gave up",
     "peer vanished": "a side stopped answering anything, even on the level of TCP",
     "zero window": "a side stopped reading: its receive window stayed closed",
-    "reset": "a side reset the TCP connection, without a Close",
+    "reset": "a side reset the TCP connection, or its HTTP/2 stream, without a Close",
     "middlebox reset": "a device on the way reset the connection; the TTL is not the other side's",
     "other leg": "a proxy passed on the end of its connection on the other side",
     "close lost": "a Close was sent and never came: two points of capture, or the legs of a proxy, show it",
-    "dropped": "a side ended the TCP connection without a Close, for no visible reason",
+    "dropped": "a side ended the TCP connection, or its HTTP/2 stream, without a Close, for no visible reason",
     "capture ended": "it was open when the capture ended",
     "not enough bytes": "what would tell is missing from the capture, or encrypted",
 }

@@ -31,7 +31,7 @@ class Shown(Tls):
 
     def __init__(self) -> None:
         super().__init__()
-        self.secrets: list[tuple[bytes, dict[str, bytes]]] = []
+        self.secrets: tuple[tuple[bytes, dict[str, bytes]], ...] = ()
 
     def alert(self, by_client: bool, description: int, packet: Packet) -> None:
         """An alert, shown by the packet in hand."""
@@ -167,7 +167,7 @@ class Layer:
             if direction.opaque and not self.is_tls13:  # its ChangeCipherSpec stands before the hello in the capture
                 direction.change_cipher()
         self.state = READY
-        self.facts.secrets.append((random, found))
+        self.facts.secrets += ((random, found),)
         return True
 
     def _set_traffic_keys(self, client: Direction, found: dict[str, bytes], suite: Suite) -> None:
@@ -449,7 +449,7 @@ class Layer:
         self.client = direction if label.startswith("CLIENT") else direction.peer
         self.is_tls13, self.suite, self.state = True, suite, READY
         self.facts.version = VERSIONS[TLS_1_3]
-        self.facts.secrets.append((random, found))
+        self.facts.secrets += ((random, found),)
         self._early = False
         self._set_traffic_keys(self.client, found, suite)
         running = label in (keylog.CLIENT_TRAFFIC, keylog.SERVER_TRAFFIC)

@@ -72,8 +72,9 @@ class Closing(NamedTuple):
 
 @dataclass(slots=True)
 class Rhythm:
-    """Pairs of one size, begun by one side: the first and the last, the shortest and longest time between two."""
+    """Pairs of one size, begun by one side (kind): the first and last, the shortest and longest time between two."""
 
+    kind: int
     first: int
     last: int
     count: int = 1
@@ -135,7 +136,7 @@ class Shape:
         self.request = self.said = self.tiny = self.pairs = self.before_finished = self.unasked = self.pair_sizes = 0
         self.alert = NO_TIME
         self.kept = NONE_KEPT
-        self.rhythms: dict[tuple[bool, int], Rhythm] | None = None
+        self.rhythms: tuple[Rhythm, ...] = ()
 
     def record(self, by_client: bool, kind: int, length: int, time: int) -> None:
         """The next record. length: as its header says; time: of the packet with its header."""
@@ -223,25 +224,25 @@ class Shape:
             self.pairs += 2 if size + MASK < BRIEF else 1
         repeated = False
         if size <= CONTROL_MOST:
-            bit = 1 << (2 * size + first.by_client)
-            repeated = self.pair_sizes & bit > 0
-            self.pair_sizes |= bit
-            self._beat((first.by_client, size), first.time)
+            kind = 2 * size + first.by_client
+            repeated = self.pair_sizes & 1 << kind > 0
+            self.pair_sizes |= 1 << kind
+            self._beat(kind, first.time)
         return second._replace(paired=True, repeated=repeated)
 
-    def _beat(self, kind: tuple[bool, int], time: int) -> None:
-        """A pair that may be Ping and Pong."""
+    def _beat(self, kind: int, time: int) -> None:
+        """A pair that may be Ping and Pong. A new kind takes the place of the rarest where there are too many."""
         if time == NO_TIME:
             return
-        if self.rhythms is None:
-            self.rhythms = {}
-        rhythm = self.rhythms.get(kind)
-        if rhythm is not None:
-            rhythm.beat(time)
-            return
-        if len(self.rhythms) >= limits.TLS_RHYTHMS:
-            del self.rhythms[min(self.rhythms.items(), key=lambda each: each[1].count)[0]]
-        self.rhythms[kind] = Rhythm(time, time)
+        for rhythm in self.rhythms:
+            if rhythm.kind == kind:
+                rhythm.beat(time)
+                return
+        kept = self.rhythms
+        if len(kept) >= limits.TLS_RHYTHMS:
+            rarest = min(kept, key=lambda each: each.count)
+            kept = tuple(each for each in kept if each is not rarest)
+        self.rhythms = (*kept, Rhythm(kind, time, time))
 
     def closing(self) -> Closing | None:
         """The closing handshake, if the last two contents look like one and an alert followed at once: close_notify.
@@ -277,5 +278,5 @@ class Shape:
 
     def ping_period(self) -> int | None:
         """Nanoseconds between Pings, if small pairs come in a rhythm."""
-        found = [rhythm for rhythm in (self.rhythms or {}).values() if rhythm.period is not None]
+        found = [rhythm for rhythm in self.rhythms if rhythm.period is not None]
         return max(found, key=lambda rhythm: rhythm.count).period if found else None

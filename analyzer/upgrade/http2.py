@@ -187,12 +187,13 @@ class Http2(Exchange):
         elif kind == CONTINUATION:
             self.fragment(walk, flags, payload if walk.block_frame[2] == stream else None)
         elif kind == RST_STREAM:
-            self.reset(walk, stream)
+            whole = payload is not None and len(payload) == 4
+            self.reset(walk, stream, int.from_bytes(payload or b"", "big") if whole else MISSING)
         elif kind == SETTINGS:
             if payload is not None and ENABLE_CONNECT in (payload[at : at + 6] for at in range(0, len(payload), 6)):
                 self.allowing.add(walk)
         elif payload is not None and len(payload) >= 8:
-            self.go_away(walk, int.from_bytes(payload[:4], "big") & LOW_31)
+            self.go_away(walk, int.from_bytes(payload[:4], "big") & LOW_31, int.from_bytes(payload[4:8], "big"))
 
     def fragment(self, walk: FrameWalk, flags: int, text: bytes | None) -> None:
         """A piece of a header block (RFC 9113 4.3); None: it is not there."""
@@ -345,12 +346,13 @@ class Http2(Exchange):
             return
         source.finished = True
         stream.close(END_OF_STREAM, source is stream.client)
+        stream.note(END_OF_STREAM, source is stream.client, MISSING, self.packet)
         source.close(END_OF_STREAM)
         if stream.client.finished and stream.server.finished:
             self.over(stream)
 
-    def reset(self, walk: FrameWalk, number: int) -> None:
-        """RST_STREAM (RFC 9113 6.4) ends a stream as an RST ends TCP (RFC 8441 5)."""
+    def reset(self, walk: FrameWalk, number: int, error: int) -> None:
+        """RST_STREAM (RFC 9113 6.4) ends a stream as an RST ends TCP (RFC 8441 5). error: its code, or MISSING."""
         self.leave_older(number)
         stream = self.streams.get(number)
         if stream is None:
@@ -359,6 +361,7 @@ class Http2(Exchange):
         if source.was_reset:
             return
         source.was_reset = True
+        stream.note(END_STREAM_RESET, source is stream.client, error, self.packet)
         if stream.connection.ended:
             return
         stream.close(END_STREAM_RESET, source is stream.client)
@@ -366,10 +369,13 @@ class Http2(Exchange):
             source.close(END_STREAM_RESET)
         self.over(stream)
 
-    def go_away(self, walk: FrameWalk, last: int) -> None:
+    def go_away(self, walk: FrameWalk, last: int, error: int) -> None:
         """The sender of GOAWAY takes no stream above the last one it names (RFC 9113 6.8): those of its peer."""
         for stream in list(self.streams.values()):
-            if stream.number > last and self.side_of(stream, walk) is stream.server:
+            by_client = self.side_of(stream, walk) is stream.client
+            if not stream.connection.ended:
+                stream.note(END_GOAWAY, by_client, error, self.packet)
+            if stream.number > last and not by_client:
                 self.refuse_by_goaway(stream)
                 self.last = min(self.last, last)
 

@@ -173,6 +173,11 @@ class Stream:
             connection.end_how = how
             connection.end_by = connection.client if by_client else connection.server
 
+    def note(self, how: int, by_client: bool, error: int, packet: Packet) -> None:
+        """A side's word about the end, with its error code (RFC 9113 7). Of its words of one kind the last is kept."""
+        kept = tuple(word for word in self.connection.stream_ends if word[:2] != (how, by_client))
+        self.connection.stream_ends = (*kept, (how, by_client, error, packet.time, packet.number, packet.file))
+
     def over(self, time: int) -> None:
         """Nothing more comes of it."""
         self.connection.ended = True
