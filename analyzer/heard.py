@@ -47,7 +47,7 @@ def heard_by(side: Side, acknowledged: int) -> Heard:
     message: Message | None = peer.message
     frame: Frame | None = peer.frame
     heard.exact = peer.exact and not peer.broken and peer.half is not None and peer.half.packets > 0
-    heard.exact = heard.exact and not peer.context_lost
+    heard.exact = heard.exact and not peer.context_lost and not _has_got_more(peer, acknowledged)
     heard.messages, heard.binaries, heard.largest = peer.messages, peer.binaries, peer.largest
     heard.breaches = tuple(peer.breaches or ())
     heard.ping = side.outstanding_pings[0] if side.outstanding_pings else None
@@ -63,6 +63,11 @@ def heard_by(side: Side, acknowledged: int) -> Heard:
     if heard.under_way and heard.size > heard.largest:
         heard.largest = heard.size
     return heard
+
+
+def _has_got_more(peer: Side, acknowledged: int) -> bool:
+    """What it acknowledged is not all read here: it is missing, or was captured later. A number more is a FIN's."""
+    return peer.half is not None and acknowledged > peer.half.offset + 1
 
 
 def fault_of(text: bytes) -> str | None:

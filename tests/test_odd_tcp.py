@@ -215,6 +215,26 @@ def test_holes_of_both_directions_are_given_up_in_the_order_of_the_capture() -> 
     assert row["client_messages"] == 3 and row["client_code"] == 1000 and row["outcome"] == "clean"
 
 
+def test_a_close_found_behind_a_lost_answer_was_received_before_the_reset_that_acknowledged_it() -> None:
+    hosts = Hosts().say("client", flags=SYN).say("server", flags=SYN | ACK).say("client", REQUEST)
+    _lose(hosts, "server", len(ANSWER))
+    hosts.say("client", frame(TEXT, b"hello", key=KEY))
+    _lose(hosts, "server", len(frame(CLOSE, BYE)))
+    hosts.say("client", frame(CLOSE, BYE, key=KEY))
+    row = hosts.say("server", flags=RST | ACK).row()
+    assert row["client_code"] == row["server_saw"] == 1000
+
+
+@pytest.mark.parametrize("lost", [True, False])
+def test_a_code_is_not_contradicted_by_what_was_received_before_it_and_is_not_captured(lost: bool) -> None:
+    hosts = Hosts().open()
+    if lost:
+        _lose(hosts, "server", len(frame(TEXT, b"of any size")))
+    hosts.say("client", frame(CLOSE, b"\x03\xf1", key=KEY)).say("server", frame(CLOSE, b"\x03\xf1"))
+    result = hosts.say("server", flags=FIN | ACK).say("client", flags=FIN | ACK).result()
+    assert result.closes.iloc[0]["verdict"] == ("unverifiable" if lost else "contradicted")
+
+
 class Flows:
     """Stands where the upgrade stage does, wants nothing, keeps the flows."""
 

@@ -1,6 +1,6 @@
 # C types of directions.py; what each field means stands there.
 
-from analyzer.records cimport Connection, Half, Packet, Reader, Side, Source
+from analyzer.records cimport Connection, Half, Moment, Packet, Reader, Side, Source
 from analyzer.room cimport Room
 from analyzer.upgrade.heads cimport head_end, look
 from analyzer.upgrade.keeping cimport Keeper
@@ -29,7 +29,6 @@ cdef class Exchange:
 
 cdef class Direction(Keeper):
     cdef public Direction peer
-    cdef public Half half
     cdef Exchange exchange
     cdef Reader after
     cdef long long body

@@ -6,7 +6,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any
 
 from analyzer import limits
-from analyzer.records import Connection, Half, Packet, Reader, Side, Source
+from analyzer.records import Connection, Half, Moment, Packet, Reader, Side, Source
 from analyzer.room import Room
 from analyzer.upgrade import headers, prefaces
 from analyzer.upgrade.heads import (
@@ -105,9 +105,8 @@ class Direction(Keeper):
     """
 
     def __init__(self, exchange: Exchange, packet: Packet, source: Source, half: Half, room: Room) -> None:
-        Keeper.__init__(self, packet, source, room)
+        Keeper.__init__(self, packet, source, half, room)
         self.exchange = exchange
-        self.half = half
         self.peer: Any = None
         self.after: Reader | None = None
         self.body: cython.longlong = 0
@@ -460,7 +459,7 @@ class Direction(Keeper):
         self.source.reader = self.after
         self.after = None
         if begun:
-            self.replay(begun, packet.time, packet.number, packet.file, self.source.offset - len(begun))
+            self.replay(begun, Moment(packet, self.half), self.source.offset - len(begun))
         self.release()
 
     def leave(self) -> None:
@@ -470,4 +469,4 @@ class Direction(Keeper):
         self.pending.clear()
         self.settle()
         if begun:
-            self.replay(begun, packet.time, packet.number, packet.file, self.source.offset - len(begun))
+            self.replay(begun, Moment(packet, self.half), self.source.offset - len(begun))

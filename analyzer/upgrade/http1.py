@@ -354,7 +354,9 @@ class Opening(Exchange):
         """Bytes of the client came before the answer that opens its WebSocket."""
         held: Any = self.client.held
         if held and self.waiting == UPGRADE_ANSWER and self.openings.judge is not None:
-            self.openings.judge.early(self.connection, held[0][0], held[0][2], held[0][3])
+            moment: Any = held[0][1]
+            if moment is not None:
+                self.openings.judge.early(self.connection, held[0][0], moment.number, moment.file)
 
     def answers_head(self) -> cython.bint:
         """Is the next final answer one to a HEAD request?"""

@@ -1,11 +1,12 @@
 # C types of keeping.py; what each field means stands there.
 
-from analyzer.records cimport Packet, Reader, Source
+from analyzer.records cimport Half, Moment, Packet, Reader, Source
 from analyzer.room cimport Room
 
 cdef class Keeper(Reader):
     cdef public long long other_bytes
     cdef public Source source
+    cdef public Half half
     cdef Packet packet
     cdef bytearray pending
     cdef list held
@@ -21,7 +22,7 @@ cdef class Keeper(Reader):
     cdef object weigh(self, long long cost)
     cpdef bint holds_frames(self)
     cpdef object release(self)
-    cpdef object replay(self, bytes chunk, long long time, long long number, int file, long long offset)
+    cpdef object replay(self, bytes chunk, Moment moment, long long offset)
     cpdef object replay_gap(self, long long size, bint cut, long long offset)
     cpdef object settle(self)
 

@@ -6,7 +6,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from analyzer import limits
-from analyzer.records import Packet, Reader, Source
+from analyzer.records import Half, Moment, Packet, Reader, Source
 from analyzer.room import Room
 
 if TYPE_CHECKING:
@@ -20,16 +20,18 @@ class Keeper(Reader):
     """A reader of a direction that can put its bytes off, for itself or for who reads after it.
 
     other_bytes: bytes it was handed that are neither a handshake's head nor the frame reader's.
-    pending: what has come of something that is not whole. held: (bytes, time, packet, file, offset, gap, cut), what
-    came while it had to wait; over_bytes, over_gap: what no longer went in. ended: how its bytes ended, -1 before.
+    half: the TCP direction that carries it. pending: what has come of something that is not whole. held: (bytes, their
+    moment, offset, gap, cut), what came while it had to wait; over_bytes, over_gap: what no longer went in. ended: how
+    its bytes ended, -1 before.
     """
 
-    def __init__(self, packet: Packet, source: Source, room: Room) -> None:
+    def __init__(self, packet: Packet, source: Source, half: Half, room: Room) -> None:
         self.packet = packet
         self.source = source
+        self.half = half
         self.room = room
         self.pending: bytearray = bytearray()
-        self.held: list[tuple[bytes, int, int, int, int, int, bool]] | None = None
+        self.held: list[tuple[bytes, Moment | None, int, int, bool]] | None = None
         self.other_bytes: cython.longlong = 0
         self.held_cost: cython.longlong = 0
         self.over_bytes: cython.longlong = 0
@@ -73,7 +75,7 @@ class Keeper(Reader):
         self.held_cost = cost
         if self.held is None:
             self.held = []
-        self.held.append((bytes(data[at:stop]), packet.time, packet.number, packet.file, offset, 0, False))
+        self.held.append((bytes(data[at:stop]), Moment(packet, self.half), offset, 0, False))
         self.weigh(cost)
 
     def hold_gap(self, size: cython.longlong, cut: cython.bint) -> None:
@@ -86,7 +88,7 @@ class Keeper(Reader):
         self.held_cost = cost
         if self.held is None:
             self.held = []
-        self.held.append((b"", 0, 0, 0, self.source.offset, size, cut))
+        self.held.append((b"", None, self.source.offset, size, cut))
         self.weigh(cost)
 
     def weigh(self, cost: cython.longlong) -> None:
@@ -100,7 +102,7 @@ class Keeper(Reader):
         self.weighed = False
         for entry in self.held or ():
             self.over_bytes += len(entry[0])
-            self.over_gap += entry[5]
+            self.over_gap += entry[3]
         self.held = None
         self.gave_way()
 
@@ -113,17 +115,17 @@ class Keeper(Reader):
 
     def release(self) -> None:
         """What was held goes to whoever reads now; where bytes were left out there is a gap. So does an end."""
-        held: list[tuple[bytes, int, int, int, int, int, bool]] | None = self.held
+        held: list[tuple[bytes, Moment | None, int, int, bool]] | None = self.held
         over: cython.longlong = self.over_bytes
         over_gap: cython.longlong = self.over_gap
         self.held = None
         self.held_cost = self.over_bytes = self.over_gap = 0
         self.weigh(0)
-        for chunk, time, number, file, offset, gap, cut in held or ():
-            if gap:
+        for chunk, moment, offset, gap, cut in held or ():
+            if moment is None:
                 self.replay_gap(gap, cut, offset)
             else:
-                self.replay(chunk, time, number, file, offset)
+                self.replay(chunk, moment, offset)
         reader: Reader | None = self.source.reader
         if over and reader is not None and reader is not self:
             self.left_out(over)
@@ -139,20 +141,18 @@ class Keeper(Reader):
         if self.ended >= 0 and reader is not None and reader is not self:
             reader.end(self.ended)
 
-    def replay(
-        self, chunk: bytes, time: cython.longlong, number: cython.longlong, file: cython.int, offset: cython.longlong
-    ) -> None:
+    def replay(self, chunk: bytes, moment: Moment, offset: cython.longlong) -> None:
         """Deliver bytes of an earlier packet as that packet's."""
         packet: Packet = self.packet
         data: cython.const[cython.uchar][::1] = packet.data
-        now: cython.longlong = packet.time
-        number_now: cython.longlong = packet.number
-        file_now: cython.int = packet.file
+        now: Moment = Moment(packet, self.half)
         try:
-            packet.data, packet.time, packet.number, packet.file = chunk, time, number, file
+            moment.recall(packet, self.half, True)
+            packet.data = chunk
             self.deliver(0, len(chunk), offset)
         finally:
-            packet.data, packet.time, packet.number, packet.file = data, now, number_now, file_now
+            packet.data = data
+            now.recall(packet, self.half, True)
 
     def replay_gap(self, size: cython.longlong, cut: cython.bint, offset: cython.longlong) -> None:
         """Tell of a gap at that offset as the source would."""
