@@ -12,6 +12,7 @@ import os
 import stat
 import sys
 from collections.abc import Callable, Iterable, Iterator
+from importlib.metadata import metadata
 from typing import Any, BinaryIO, cast
 
 from analyzer import interrupts
@@ -122,8 +123,6 @@ class Input:
         self._opened = True
         try:
             raw = self._opener()
-        except ImportError as error:
-            raise CannotRead(self.name, f"{_reason(error)}: pip install fsspec[http], or as it says") from error
         except (OSError, ValueError) as error:
             raise CannotRead(self.name, _reason(error)) from error
         try:
@@ -259,8 +258,17 @@ def _url(name: str) -> list[Input]:
         return [_remote(system.unstrip_protocol(match), system, match) for match in matches] or [
             _failing(name, "no file matches")
         ]
+    except ImportError as error:
+        return [_failing(name, _reason(error) + _remedy(name))]
     except Exception as error:  # every kind of file system has errors of its own
         return [_failing(name, _reason(error))]
+
+
+def _remedy(url: str) -> str:
+    """How to get what fsspec needs for the URL, where an extra of fsspec brings it."""
+    kind = url.partition("://")[0].rpartition("::")[2]  # of a chain, the last
+    extra = "http" if kind == "https" else kind
+    return f": pip install fsspec[{extra}]" if extra in (metadata("fsspec").get_all("Provides-Extra") or ()) else ""
 
 
 def _remote(name: str, system: Any, path: str) -> Input:

@@ -372,6 +372,7 @@ class _Evaluation:
         if column.name not in self._frame.columns:
             names = [str(name) for name in self._frame.columns]
             hint = near(column.name, names)
+            hint += "" if hint.endswith("?") else "."
             raise self._error(f"no column {column.name}; {hint} Text stands in quotes: '{column.name}'", column.place)
         return self._frame[column.name]
 

@@ -155,6 +155,7 @@ class TestWords:
             (["closes", "a.pcap", "--columns", "code,"], "a column's name is missing"),
             (["closes", "a.pcap", "--where", "code ="], "write == to compare"),
             (["closes", "a.pcap", "--where", "coda == 1"], "did you mean code"),
+            (["connections", "a.pcap", "--where", "xyzzy == 1"], "--help after the command lists them. Text stands in"),
             (["closes", "a.pcap", "--wher", "code == 1"], "there is no option --wher; did you mean --where?"),
             (["closes", "a.pcap", "--where", "name == dropped"], "Text stands in quotes: 'dropped'"),
             (["shw", "a.pcap", "0"], "shw is no file; did you mean the command show?"),

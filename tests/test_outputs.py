@@ -460,7 +460,7 @@ class TestSummary:
         assert "1 connection began before the capture" in text
         assert "of 1 connection only the server's frames were captured" in text
         assert "2 other TLS connections show no sign of a WebSocket" in text
-        assert "1 connection inside TLS could not be decrypted" in text
+        assert "1 connection inside TLS could not be decrypted: no key log (--keylog) with their keys was given" in text
         assert "What the capture lacks" not in text_of(summary.lines(FakeResult(table("connections", [CLEAN])), ["a"]))
 
     def test_more_than_a_few_of_a_kind_are_counted_with_the_command_that_lists_them(self) -> None:

@@ -107,6 +107,13 @@ class TestHandshake:
     def test_h2_upgrade_and_connection_in_the_answer(self, field: str) -> None:
         assert shake(answer={field: "h2c, close"}).rules == ["H2"]
 
+    @pytest.mark.parametrize("field", ["Upgrade", "Connection", "Sec-WebSocket-Version"])
+    def test_a_field_that_is_not_there_is_found_as_none(self, field: str) -> None:
+        assert shake({field: None}).rows[0].found == "none"
+
+    def test_an_accept_that_is_not_there_is_found_as_none(self) -> None:
+        assert shake(answer={"Sec-WebSocket-Accept": None}).rows[0].found == "none"
+
     @pytest.mark.parametrize("key", [None, "short", "A" * 24, "*" * 22 + "==", [KEY, KEY], "é" * 22 + "=="])
     def test_h3_key(self, key: Any) -> None:
         assert "H3" in shake({"Sec-WebSocket-Key": key}).rules

@@ -164,6 +164,24 @@ class TestUrls:
         assert caught.value.name == url
         assert "\n" not in str(caught.value)
 
+    @pytest.mark.parametrize(
+        ("url", "remedy"),
+        [
+            ("http://h/a", ": pip install fsspec[http]"),
+            ("https://h/*", ": pip install fsspec[http]"),
+            ("filecache::s3://b/a.pcap", ": pip install fsspec[s3]"),
+            ("webdav://h/a", ""),  # no extra of fsspec brings its library
+        ],
+    )
+    def test_a_missing_package_of_a_url_is_named_with_what_brings_it(self, url, remedy, monkeypatch):
+        def url_to_fs(name):
+            raise ImportError("Install this")
+
+        monkeypatch.setattr("fsspec.core.url_to_fs", url_to_fs)
+        with pytest.raises(CannotRead) as caught:
+            resolve([url])[0].open()
+        assert caught.value.reason == f"Install this{remedy}"
+
 
 class TestFileObjects:
     def test_a_seekable_file_is_read_again_from_where_it_stood_and_left_open(self):

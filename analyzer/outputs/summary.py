@@ -209,7 +209,8 @@ def _lacking(result: Any, connections: pd.DataFrame) -> Iterator[str]:
         others = words.counted(unread, "other TLS connection")
         yield f"{others} show no sign of a WebSocket; for some, keys may be missing (--keylog)"
     if unread := int((connections["transport"] == "tls-no-keys").sum()):
-        yield f"{words.counted(unread, 'connection')} inside TLS could not be decrypted: keys are missing (--keylog)"
+        sealed = f"{words.counted(unread, 'connection')} inside TLS could not be decrypted"
+        yield f"{sealed}: no key log (--keylog) with their keys was given"
 
 
 def _cut(result: Any) -> int:

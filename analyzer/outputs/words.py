@@ -23,7 +23,7 @@ OUTCOMES = {
     "no-answer": "the upgrade request got no answer",
     "closing": "a Close was the last that was captured",
     "open": "still open when the capture ended",
-    "unknown": "bytes that would tell were not captured",
+    "unknown": "bytes that would tell were not captured, or are encrypted",
 }
 TRANSPORT_ENDS = {
     "fin": "FIN",

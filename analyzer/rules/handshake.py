@@ -33,6 +33,11 @@ def is_key(key: str) -> bool:
     return KEY.fullmatch(key) is not None
 
 
+def found_in(value: str | None) -> str:
+    """A field's value as a violation names it."""
+    return "none" if value is None else value
+
+
 def request_line(line: bytes, host: str | None) -> Iterator[Finding]:
     """H1."""
     words = line.split()
@@ -52,9 +57,9 @@ def request_fields(
     """H2, H4, H6 and H10 of a request."""
     found: list[Finding] = []
     if "websocket" not in (token.lower() for token in tokens(upgrade)):
-        found.append(("H2", MUST, "Upgrade: websocket", str(upgrade)))
+        found.append(("H2", MUST, "Upgrade: websocket", found_in(upgrade)))
     if "upgrade" not in (token.lower() for token in tokens(connection)):
-        found.append(("H2", MUST, "Connection: Upgrade", str(connection)))
+        found.append(("H2", MUST, "Connection: Upgrade", found_in(connection)))
     return (*found, *offer(version, subprotocols))
 
 
@@ -63,7 +68,7 @@ def offer(version: str | None, subprotocols: str | None) -> tuple[Finding, ...]:
     """H4, H6 and H10 of a request."""
     found: list[Finding] = []
     if version != "13":
-        found.append(("H4", MUST, "Sec-WebSocket-Version: 13", str(version)))
+        found.append(("H4", MUST, "Sec-WebSocket-Version: 13", found_in(version)))
     if subprotocols is not None:
         offered = tokens(subprotocols)
         if not offered:
@@ -98,9 +103,9 @@ def answer_fields(
     """H2, H6, H7, D1 and D3 of a 101."""
     found: list[Finding] = []
     if (upgrade or "").lower() != "websocket":
-        found.append(("H2", MUST, "Upgrade: websocket", str(upgrade)))
+        found.append(("H2", MUST, "Upgrade: websocket", found_in(upgrade)))
     if "upgrade" not in (token.lower() for token in tokens(connection)):
-        found.append(("H2", MUST, "Connection: Upgrade", str(connection)))
+        found.append(("H2", MUST, "Connection: Upgrade", found_in(connection)))
     return (*found, *choice(subprotocol, offered, agreed, extensions_offered))
 
 

@@ -158,7 +158,7 @@ class Rules:
             return
         findings: Any = self.answer_findings(connection, fields)
         if key is not None and fields[ACCEPT] != (expected := handshake.accept_of(key)):
-            findings += (("H5", MUST, expected, str(fields[ACCEPT])),)
+            findings += (("H5", MUST, expected, handshake.found_in(fields[ACCEPT])),)
         if broken:
             findings += (("H10", MUST, "an HTTP error in answer to a request that breaks a rule", "101"),)
         if findings:
