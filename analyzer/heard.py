@@ -67,7 +67,7 @@ def heard_by(side: Side, acknowledged: int) -> Heard:
 
 def _has_got_more(peer: Side, acknowledged: int) -> bool:
     """What it acknowledged is not all read here: it is missing, or was captured later. A number more is a FIN's."""
-    return peer.half is not None and acknowledged > peer.half.offset + 1
+    return peer.half is not None and bool(acknowledged > peer.half.offset + 1)
 
 
 def fault_of(text: bytes) -> str | None:
