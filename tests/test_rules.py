@@ -183,6 +183,19 @@ class TestHandshake:
         Rules(packet, told).early(talk.connection, b"\x81\x80\x1b[m", 6, 0)
         assert told.rules == ["H8"]
 
+    @pytest.mark.parametrize("missing", ["lost", "acknowledged"])
+    def test_no_h9_of_one_whose_answer_may_be_missing(self, missing: str) -> None:
+        told = Told()
+        rules = Rules(Packet(), told)
+        for number, talk in enumerate((Talk(), Talk())):
+            talk.connection.origin, talk.connection.number = "https://a.example", number
+            talk.connection.user_agent = "Mozilla/5.0 (X11)"
+            asking, answering = talk.connection.client.half, talk.connection.server.half
+            asking.acknowledges, asking.acknowledgment, answering.next = True, 109, 109
+            rules.request(talk.connection, LINE, fields(REQUEST | {"Sec-WebSocket-Key": keys(number)}))
+            answering.lost_bytes, answering.next = (9, 109) if missing == "lost" else (0, 100)
+        assert told.rules == []
+
     def test_h9_a_browser_that_opens_several_at_once(self) -> None:
         told = Told()
         rules = Rules(Packet(), told)

@@ -6,7 +6,6 @@ the handshake are missing, is not judged.
 
 from __future__ import annotations
 
-from collections import Counter
 from collections.abc import Iterable
 from typing import TYPE_CHECKING, Any
 
@@ -36,7 +35,7 @@ class Rules:
         self.observer = observer
         self.told = told
         self.frames = FrameJudge(self)
-        self.connecting: Counter[Any] = Counter()
+        self.connecting: dict[Any, list[Connection]] = {}
         self.latest: cython.longlong = NO_TIME
         self.keys: dict[str, int] = {}  # the connection that used it; before its answer -1 - that
         self.asked: Any = None
@@ -82,17 +81,18 @@ class Rules:
 
     def _begin(self, connection: Connection, who: Any) -> None:
         """H9: a browser begins to connect."""
-        if waiting := self.connecting[who]:
+        begun = self.connecting.setdefault(who, [])
+        if waiting := sum(map(_waits, begun)):
             found = f"{waiting} more of this address and User-Agent wait for their answers"
             self.tell(connection.client, [("H9", NOTE, "one connection being opened to a server at a time", found)])
-        self.connecting[who] += 1
+        begun.append(connection)
 
     def _answered(self, connection: Connection) -> Any:
         """What its answer is judged by; no more is waited for it."""
         asked: Any = connection.asked
         connection.asked = None
         if asked is not None and asked[3] is not None:
-            self.connecting[asked[3]] -= 1
+            self.connecting[asked[3]].remove(connection)
             if not self.connecting[asked[3]]:
                 del self.connecting[asked[3]]
         return asked
@@ -302,6 +302,14 @@ def _is_usual(client: Side, server: Side) -> cython.bint:
     if half.fin_time == NO_TIME or first == NO_TIME:
         return half.fin_time == NO_TIME
     return half.fin_time - first < ending.SERVER_CLOSE_DUE
+
+
+def _waits(connection: Connection) -> bool:
+    """Its client has acknowledged nothing that is not captured: that may be the answer."""
+    asking: Half = connection.client.half
+    answering: Half = connection.server.half
+    missing = asking.acknowledges and 0 < (asking.acknowledgment - answering.next) % (1 << 32) < 1 << 31
+    return not missing and answering.lost_bytes == 0
 
 
 def _browser(connection: Connection) -> Any:
