@@ -16,7 +16,7 @@ if TYPE_CHECKING:
     from analyzer.result import Result
 
 _SIDES = ("client", "server")
-Event = tuple[object, ...]
+Event = tuple[Any, ...]
 """A row of a timeline."""
 
 
@@ -81,8 +81,10 @@ class ConnectionView:
         row = self.row
         events = [*self._handshake(row), *self._frame_events()]
         for event in self._tcp_events(row):
-            later = (at for at in range(len(events), 0, -1) if not events[at - 1][0] > event[0])  # type: ignore[operator]
-            events.insert(next(later, 0), event)
+            place = len(events)
+            while place and events[place - 1][0] > event[0]:  # never of an event without a time
+                place -= 1
+            events.insert(place, event)
         events += self._ending(row)
         columns = ["time", "packet", "file", "sender", "event", "text"]
         table = pd.DataFrame(events, columns=columns).astype(
