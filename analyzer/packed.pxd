@@ -16,8 +16,7 @@ cdef class Packed:
     cpdef object append(self, object values)
     cdef object pack(self)
     cdef long long bounds(self, Py_ssize_t column) except? -1
-    cdef object put(self, Py_ssize_t at, Py_ssize_t size, long long low, long long value)
-    cdef object put_bytes(self, Py_ssize_t at, Py_ssize_t size, long long rest)
+    cdef object put(self, Py_ssize_t column, Py_ssize_t size, long long low)
     cpdef long long get(self, Py_ssize_t row, Py_ssize_t column) except? -1
     cdef long long number(self, Py_ssize_t place, Py_ssize_t size, Py_ssize_t row) except? -1
     cdef long long bytes_at(self, Py_ssize_t at, Py_ssize_t size) except? -1

@@ -59,7 +59,6 @@ class Packed:
     def pack(self) -> None:
         """Pack the block in `room`."""
         column: cython.Py_ssize_t
-        row: cython.Py_ssize_t
         size: cython.Py_ssize_t
         low: cython.longlong
         self.bytes = self.lows = self.begins = None  # else they could not grow
@@ -70,8 +69,7 @@ class Packed:
             self.lowest.append(low)
             self.places.append(len(self.packed))
             if size:
-                for row in range(ROWS):
-                    self.put(row * size, size, low, self.room[row * self.width + column])
+                self.put(column, size, low)
                 self.packed += self.one_column[: ROWS * size]
         self.bytes, self.lows, self.begins = self.packed, self.lowest, self.places
 
@@ -103,22 +101,26 @@ class Packed:
             self.size += 1
         return low
 
-    def put(
-        self, at: cython.Py_ssize_t, size: cython.Py_ssize_t, low: cython.longlong, value: cython.longlong
-    ) -> None:
-        """Write a number as `size` bytes of the column in hand."""
-        if size == 2 * HALF:
-            self.put_bytes(at, HALF, value & (HALF_RANGE - 1))
-            self.put_bytes(at + HALF, HALF, (value >> 32) + SIGN)
-        else:
-            self.put_bytes(at, size, 0 if value == MISSING else value - low + 1)
-
-    def put_bytes(self, at: cython.Py_ssize_t, size: cython.Py_ssize_t, rest: cython.longlong) -> None:
-        """Write a number that is not negative, its lowest byte first."""
-        index: cython.Py_ssize_t
-        for index in range(at, at + size):
-            self.one_column[index] = rest & (BYTE - 1)
-            rest >>= 8
+    def put(self, column: cython.Py_ssize_t, size: cython.Py_ssize_t, low: cython.longlong) -> None:
+        """Write a column of the block into `one_column`: numbers of `size` bytes, the lowest byte first."""
+        numbers: cython.longlong[::1] = self.room
+        content: cython.uchar[::1] = self.one_column
+        at: cython.Py_ssize_t = 0
+        stop: cython.Py_ssize_t = 0
+        width: cython.Py_ssize_t = self.width
+        row: cython.Py_ssize_t
+        rest: cython.longlong
+        for row in range(ROWS):
+            rest = numbers[row * width + column]
+            if size == 2 * HALF:
+                rest ^= MISSING  # the upper half is positive
+            else:
+                rest = 0 if rest == MISSING else rest - low + 1
+            stop += size
+            while at < stop:
+                content[at] = rest & (BYTE - 1)
+                rest >>= 8
+                at += 1
 
     def get(self, row: cython.Py_ssize_t, column: cython.Py_ssize_t) -> cython.longlong:
         """One number."""
