@@ -48,7 +48,7 @@ cdef class MessageReader(FramePayloadReader):
     cdef object _complete_ping(self)
     cdef object _complete_pong(self)
 
-cdef long long WRAP, HALF_WRAP, LOW_32, MISSING, NO_TIME
+cdef long long LOW_32, MISSING, NO_TIME
 cdef unsigned long long CONTROL_MOST
 cdef Py_ssize_t SMALL_MESSAGE, FEW_PINGS, PING_COST
 cdef object _note_round_trip(Side side, long long time)

@@ -38,7 +38,7 @@ PING_COST = 250  # bytes of memory for an unanswered Ping
 IN_PLACE = 64  # bytes to unmask: calling the libraries costs as much as looking at so many
 IGNORED, DATA = -1, 100  # what becomes of a payload, beside the control opcodes
 
-WRAP, HALF_WRAP, LOW_32 = 1 << 32, 1 << 31, (1 << 32) - 1  # of sequence numbers (RFC 9293 3.4)
+LOW_32 = (1 << 32) - 1
 WINDOW = 32768  # bytes that DEFLATE may refer back to (RFC 1951)
 WINDOW_PIECE = 64
 TAIL = b"\x00\x00\xff\xff"
@@ -492,7 +492,6 @@ class MessageReader(FramePayloadReader):
         body: bytes = self.control
         half: Half | None = side.half
         theirs: Half
-        beyond: cython.longlong
         close.size = frame.length
         close.cut = len(body) < close.size
         if len(body) >= 2:
@@ -508,11 +507,7 @@ class MessageReader(FramePayloadReader):
             close.after_peer_fin = theirs.finished  # not its END_STREAM: who no longer reads sends RST_STREAM
             close.after_peer_reset = theirs.was_reset or peer.source.was_reset
             if half.acknowledges and theirs.known:
-                beyond = half.acknowledgment
-                beyond = (beyond - theirs.origin - theirs.offset) % WRAP
-                if beyond >= HALF_WRAP:
-                    beyond -= WRAP
-                close.acknowledged = theirs.offset + beyond
+                close.acknowledged = theirs.place_of(half.acknowledgment)
         if _may_be_about_peer(close):
             close.heard = heard_by(side, close.acknowledged)
         if side.closes is None:

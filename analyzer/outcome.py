@@ -298,7 +298,8 @@ def _saw(outcome: Outcome, receiver: Side) -> cython.longlong:
     if connection.opening == "refused":
         return ABNORMAL if receiver.is_client else MISSING
     if connection.opening == "unanswered":
-        return ABNORMAL if receiver.is_client and not _may_hide_answer(connection) else MISSING
+        told = receiver.is_client and outcome.ended and not _may_hide_answer(connection)
+        return ABNORMAL if told else MISSING
     if close is None:
         return ABNORMAL if outcome.ended and not _may_hide_close(sender) else MISSING
     if close.after_peer_reset:
@@ -333,9 +334,11 @@ def _initiator(outcome: Outcome) -> str | None:
     client: Close | None = outcome.client_first_close
     server: Close | None = outcome.server_first_close
     if client is not None and server is not None:
-        if _is_earlier(client, server):
-            return "client" if _acknowledges(server, client) else "both"
-        return "server" if _acknowledges(client, server) else "both"
+        after_client = _acknowledges(server, client)
+        after_server = _acknowledges(client, server)
+        if after_client and after_server:  # as only the order of their packets can tell
+            return "client" if _is_earlier(client, server) else "server"
+        return "client" if after_client else "server" if after_server else "both"
     if client is not None and not _may_hide_close(outcome.server):
         return "client"
     if server is not None and not _may_hide_close(outcome.client):

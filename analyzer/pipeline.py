@@ -218,6 +218,8 @@ class Pipeline:
             self._leave(flow)
         elif failed is None:
             self._close(flow)
+        elif flow.missing_bytes():  # as is known only now: it may not have failed
+            self._leave(flow)
         elif self.services.knows(failed) or not self.services.keep(flow):
             self._judge_failed(flow)
 

@@ -1,6 +1,8 @@
 # C types of the records that the stages share; what each field means stands in records.py.
 # With many connections a packet's time goes into fetching its records: what every packet touches stands together.
 
+cdef long long WRAP, HALF_WRAP
+
 cdef class Packet:
     cdef public const unsigned char[::1] data
     cdef public Py_ssize_t start, stop
@@ -53,6 +55,7 @@ cdef class Half(Source):
     cdef public unsigned int again_sequence
     cdef public long long again_count, again_first, again_time, again_packet
     cdef public long long probes, probe_first, probe_time, probe_packet, probes_after
+    cpdef long long place_of(self, unsigned int sequence)
 
 cdef class Moment:
     cdef public long long time, number
@@ -80,6 +83,7 @@ cdef class Flow:
     cdef public long long silence, silence_end, survived
     cdef public dict layer_bytes
     cdef public Tls tls
+    cpdef long long missing_bytes(self)
 
 cdef class Tls:
     cdef public str sni, alpn, version

@@ -13,6 +13,7 @@ if TYPE_CHECKING:
 
 NO_TIME = -(1 << 63)  # the bit pattern that numpy and pandas take for NaT
 MISSING = -(1 << 63)
+WRAP, HALF_WRAP = 1 << 32, 1 << 31  # of sequence numbers (RFC 9293 3.4)
 END_CAPTURE, END_FIN, END_RST, END_STREAM, END_STREAM_RESET, END_GOAWAY = range(6)
 
 
@@ -188,6 +189,14 @@ class Half(Source):
         self.probe_packet: cython.longlong = 0
         self.probes_after: cython.longlong = -1
 
+    def place_of(self, sequence: cython.uint) -> cython.longlong:
+        """The stream offset that a sequence number stands for, near what has come (RFC 9293 3.4)."""
+        beyond: cython.longlong = sequence
+        beyond = (beyond - self.origin - self.offset) % WRAP
+        if beyond >= HALF_WRAP:
+            beyond -= WRAP
+        return self.offset + beyond
+
 
 class Moment:
     """What was so when a packet came, for its bytes that are read later: time, packet and file; what its sender had
@@ -271,6 +280,10 @@ class Flow:
         self.survived: cython.longlong = 0
         self.layer_bytes: dict[str, int] | None = None
         self.tls: Tls | None = None
+
+    def missing_bytes(self) -> cython.longlong:
+        """Bytes of either side that are not in the capture."""
+        return self.low.lost_bytes + self.low.cut_bytes + self.high.lost_bytes + self.high.cut_bytes
 
 
 class Tls:

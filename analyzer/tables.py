@@ -247,7 +247,7 @@ def _attempt(outcome: Any) -> Attempt:
         outcome.start,
         outcome.end if outcome.ended and outcome.end != NO_TIME else None,
         outcome.client_saw if outcome.client_saw >= 0 else None,
-        connection.opening in ("refused", "unanswered"),
+        connection.opening == "refused" or (connection.opening == "unanswered" and outcome.client_saw == ABNORMAL),
         outcome.client_saw == ABNORMAL and connection.opening != "refused" and outcome.transport_end_by != "client",
         flow.first_packet,
         flow.first_file,

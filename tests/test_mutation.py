@@ -98,6 +98,16 @@ def test_packets_swapped_within_a_few_places_change_no_code_reason_or_count(clea
         _same(written(mutant, link_type), written(packets, link_type), COLUMNS, f"{name}, seed {seed}")
 
 
+@pytest.mark.parametrize("share", [0.05, 0.2, 0.5])
+def test_lost_packets_make_no_tls_handshake_fail(clean: Any, share: float) -> None:
+    for name, (packets, link_type) in clean.items():
+        for seed in range(10 if name.startswith("wss") else 0):
+            chance = random.Random(seed)
+            left = [packet for packet in packets if chance.random() >= share]
+            result = analyzed(written(left, link_type))
+            assert result is not None and "TLS failure" not in set(result.connections["cause"]), f"{name}, seed {seed}"
+
+
 @pytest.mark.parametrize("seed", range(SEEDS))
 def test_whatever_happens_to_packets_all_are_accounted_for(clean: Any, seed: int) -> None:
     for number, (packets, link_type) in enumerate(clean.values()):

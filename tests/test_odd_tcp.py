@@ -235,6 +235,36 @@ def test_a_code_is_not_contradicted_by_what_was_received_before_it_and_is_not_ca
     assert result.closes.iloc[0]["verdict"] == ("unverifiable" if lost else "contradicted")
 
 
+def test_what_the_client_is_told_of_a_request_without_an_answer_is_known_at_the_end() -> None:
+    hosts = Hosts().say("client", flags=SYN).say("server", flags=SYN | ACK).say("client", REQUEST)
+    assert pd.isna(hosts.row()["client_saw"])
+    assert hosts.say("server", flags=RST | ACK).row()["client_saw"] == 1006
+
+
+def test_packets_in_another_order_break_no_rule_and_make_no_other_initiator() -> None:
+    hosts = Hosts().open()
+    answer = hosts.packets.pop()
+    hosts.say("client", frame(TEXT, b"hello", key=KEY))
+    hosts.packets.append(answer)
+    hosts.say("server", frame(CLOSE, BYE))
+    close = hosts.packets.pop()
+    hosts.say("client", frame(CLOSE, BYE, key=KEY))
+    hosts.packets.append(close)
+    result = hosts.say("server", flags=FIN | ACK).say("client", flags=FIN | ACK).result()
+    assert result.connections.iloc[0]["close_initiator"] == "server"
+    assert set(result.violations["rule"]) <= {"F5"}  # one masking key for all frames
+
+
+@pytest.mark.parametrize("lost", [True, False])
+def test_a_server_that_may_echo_1010_is_not_blamed_for_it(lost: bool) -> None:
+    hosts, needed = Hosts().open(), (1010).to_bytes(2, "big")
+    hosts.say("client", frame(TEXT, b"x" * 50, key=KEY))
+    if lost:
+        _lose(hosts, "client", 8)
+    result = hosts.say("server", frame(CLOSE, needed)).say("client", flags=FIN | ACK).result()
+    assert ("C4" in set(result.violations["rule"])) is not lost
+
+
 class Flows:
     """Stands where the upgrade stage does, wants nothing, keeps the flows."""
 

@@ -108,9 +108,12 @@ def close_code(close: Close, from_client: bool) -> Iterator[Finding]:
 
 
 def _echoes(close: Close) -> bool:
-    """It repeats the code of the other side's Close, as RFC 6455 5.5.1 wants."""
-    theirs = close.sender.peer.closes
-    return bool(theirs and theirs[0].code == close.code)
+    """It repeats the code of the other side's Close, as RFC 6455 5.5.1 wants, or may: that Close may be missing."""
+    peer = close.sender.peer
+    if not peer.closes:
+        unseen = peer.half is not None and close.acknowledged > peer.half.offset
+        return bool(unseen or peer.may_hide_close or peer.has_bytes_to_come())
+    return bool(peer.closes[0].code == close.code)
 
 
 def close_again(number: int) -> Iterator[Finding]:

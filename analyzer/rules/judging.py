@@ -308,7 +308,9 @@ def _waits(connection: Connection) -> bool:
     """Its client has acknowledged nothing that is not captured: that may be the answer."""
     asking: Half = connection.client.half
     answering: Half = connection.server.half
-    missing = asking.acknowledges and 0 < (asking.acknowledgment - answering.next) % (1 << 32) < 1 << 31
+    beyond: cython.longlong = asking.acknowledgment
+    beyond = (beyond - answering.next) % (1 << 32)
+    missing = asking.acknowledges and 0 < beyond < 1 << 31
     return not missing and answering.lost_bytes == 0
 
 

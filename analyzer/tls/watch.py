@@ -163,8 +163,7 @@ def decide(
 
 def failed(flow: Flow, unfinished: bool) -> bool:
     """Did TLS or the transport end before the handshake was over, with nothing missing of it?"""
-    missing = flow.low.lost_bytes + flow.low.cut_bytes + flow.high.lost_bytes + flow.high.cut_bytes
-    if flow.tls is None or flow.end_how == END_CAPTURE or missing:
+    if flow.tls is None or flow.end_how == END_CAPTURE or flow.missing_bytes():
         return False
     return unfinished or any(description not in HARMLESS for _, description, _, _ in flow.tls.alerts)
 

@@ -11,7 +11,7 @@ from collections.abc import Callable
 from typing import TYPE_CHECKING, Any
 
 from analyzer import limits
-from analyzer.records import Connection, Flow, Packet, Source
+from analyzer.records import Connection, Flow, Half, Packet, Source
 from analyzer.room import Room
 from analyzer.upgrade import headers, midstream
 from analyzer.upgrade.directions import Direction, Exchange
@@ -351,11 +351,15 @@ class Opening(Exchange):
         return 0 if bodiless else headers.body_length(fields[LENGTH], fields[ENCODING], NO_LENGTH)
 
     def judge_early(self) -> None:
-        """Bytes of the client came before the answer that opens its WebSocket."""
+        """Bytes of the client came before the answer that opens its WebSocket, of which it acknowledges nothing."""
         held: Any = self.client.held
+        source: Source = self.server.source
+        server: Half = self.server.half
         if held and self.waiting == UPGRADE_ANSWER and self.openings.judge is not None:
             moment: Any = held[0][1]
-            if moment is not None:
+            if moment is None or not moment.acknowledges:
+                return
+            if server.place_of(moment.acknowledgment) <= source.transport_offset(source.offset):
                 self.openings.judge.early(self.connection, held[0][0], moment.number, moment.file)
 
     def answers_head(self) -> cython.bint:
