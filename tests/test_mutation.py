@@ -99,13 +99,16 @@ def test_packets_swapped_within_a_few_places_change_no_code_reason_or_count(clea
 
 
 @pytest.mark.parametrize("share", [0.05, 0.2, 0.5])
-def test_lost_packets_make_no_tls_handshake_fail(clean: Any, share: float) -> None:
+def test_lost_packets_make_no_tls_handshake_fail_and_no_proxy_end_a_leg(clean: Any, share: float) -> None:
     for name, (packets, link_type) in clean.items():
-        for seed in range(10 if name.startswith("wss") else 0):
+        for seed in range(10 if name.startswith(("wss", "proxy")) else 0):
             chance = random.Random(seed)
             left = [packet for packet in packets if chance.random() >= share]
             result = analyzed(written(left, link_type))
-            assert result is not None and "TLS failure" not in set(result.connections["cause"]), f"{name}, seed {seed}"
+            assert result is not None
+            rows = result.connections
+            assert "TLS failure" not in set(rows["cause"]), f"{name}, seed {seed}"
+            assert "other leg" not in set(rows["cause"][rows["outcome"] == "unknown"]), f"{name}, seed {seed}"
 
 
 @pytest.mark.parametrize("seed", range(SEEDS))

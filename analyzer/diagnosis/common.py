@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from analyzer.diagnosis.devices import device_of
-from analyzer.diagnosis.facts import CLIENT, NO_CLOSE, SERVER, SIDE_NAMES, Facts
+from analyzer.diagnosis.facts import CLIENT, NO_CLOSE, SERVER, SIDE_NAMES, UNKNOWN, Facts
 from analyzer.diagnosis.finding import Case, Finding, by_proxy_text, refused_text, seconds
 from analyzer.diagnosis.timers import CLOCKS, EARLY, SECOND
 from analyzer.diagnosis.timers import LIFETIME as LIFETIME_CLOCK
@@ -62,7 +62,13 @@ def _reading(facts: Facts, clock: int) -> int:
 
 
 def other_leg(case: Case) -> Finding | None:
-    """The proxy closed this leg because the one behind it had just ended."""
+    """The proxy closed this leg because the one behind it had just ended, and no byte is missing that could be a
+    Close."""
+    return None if case.facts.outcome == UNKNOWN else passed_on(case)
+
+
+def passed_on(case: Case) -> Finding | None:
+    """The leg behind it had just ended."""
     leg = case.leg(case.closer)
     if leg is None or case.code != NO_CLOSE or NO_TIME in (leg.facts.ending, case.facts.ending):
         return None

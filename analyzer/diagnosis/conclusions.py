@@ -310,7 +310,7 @@ def _share(scene: Scene, columns: dict[str, Numbers], closer: Numbers, findings:
     code: Numbers = np.where(closer == CLIENT, columns["client_code"], columns["server_code"])
     silent = code == NO_CLOSE
     for row in np.flatnonzero(free & ((places.front_of >= 0) | (places.back_of >= 0)) & silent).tolist():
-        passed_on[row] = common.other_leg(Case(row, scene.facts(row), scene)) is not None
+        passed_on[row] = common.passed_on(Case(row, scene.facts(row), scene)) is not None
     eligible, stoppable = free & ~by_client & ~passed_on, _stoppable(columns, findings)
     once = np.flatnonzero(places.copy_of < 0)
     seen = columns if len(once) == len(free) else {name: columns[name][once] for name in Facts._fields}
