@@ -507,7 +507,7 @@ class MessageReader(FramePayloadReader):
             close.after_peer_fin = theirs.finished  # not its END_STREAM: who no longer reads sends RST_STREAM
             close.after_peer_reset = theirs.was_reset or peer.source.was_reset
             if half.acknowledges and theirs.known:
-                close.acknowledged = theirs.place_of(half.acknowledgment)
+                close.acknowledged = theirs.place_of(half.acknowledged_in(self.packet))
         if _may_be_about_peer(close):
             close.heard = heard_by(side, close.acknowledged)
         if side.closes is None:

@@ -87,6 +87,8 @@ class Reassembly(SegmentReader):
                 start_at(half.peer, number)
         elif difference(number, half.acknowledgment) > 0:
             half.acknowledgment = number
+        else:
+            half.behind, half.behind_packet, half.behind_file = number, self.packet.number, self.packet.file
 
     def payload(self, half: Half) -> None:
         """The payload of the segment in hand: in order, from before (again), or beyond a hole."""

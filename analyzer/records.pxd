@@ -55,13 +55,17 @@ cdef class Half(Source):
     cdef public unsigned int again_sequence
     cdef public long long again_count, again_first, again_time, again_packet
     cdef public long long probes, probe_first, probe_time, probe_packet, probes_after
+    cdef public unsigned int behind
+    cdef public long long behind_packet
+    cdef public int behind_file
+    cpdef unsigned int acknowledged_in(self, Packet packet)
     cpdef long long place_of(self, unsigned int sequence)
 
 cdef class Moment:
     cdef public long long time, number
     cdef public int file
-    cdef public bint acknowledges, peer_finished, peer_reset
-    cdef public unsigned int acknowledgment
+    cdef public bint acknowledges, late, peer_finished, peer_reset
+    cdef public unsigned int acknowledgment, behind
     cpdef object recall(self, Packet packet, Half half, bint with_packet)
 
 cdef class Flow:

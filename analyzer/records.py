@@ -119,7 +119,8 @@ class Half(Source):
     """One direction of a TCP connection: what its sender sent.
 
     known: `next` is set; syn: its SYN was seen (with `initial`); acknowledges: it has sent an ACK (the furthest in
-    `acknowledgment`); reset_time: when it sent an RST, if times are known. silent: it sent segments without payload
+    `acknowledgment`; the last that was behind that, and its packet: behind, behind_packet, behind_file); reset_time:
+    when it sent an RST, if times are known. silent: it sent segments without payload
     that stood elsewhere than the next byte (the last one: silent_sequence).
     next: the sequence number expected; origin: that of stream offset 0; fin_offset: stream offset of its FIN, MISSING
     if none was seen.
@@ -154,6 +155,9 @@ class Half(Source):
         self.next: cython.uint = 0
         self.origin: cython.uint = 0
         self.acknowledgment: cython.uint = 0
+        self.behind: cython.uint = 0
+        self.behind_packet: cython.longlong = 0
+        self.behind_file: cython.int = 0
         self.packets: cython.longlong = 0
         self.captured_bytes: cython.longlong = 0
         self.duplicate_bytes: cython.longlong = 0
@@ -189,6 +193,11 @@ class Half(Source):
         self.probe_packet: cython.longlong = 0
         self.probes_after: cython.longlong = -1
 
+    def acknowledged_in(self, packet: Packet) -> cython.uint:
+        """What it had acknowledged when it sent a packet that has just come: a late one says less than those before."""
+        late: cython.bint = self.behind_packet == packet.number and self.behind_file == packet.file
+        return self.behind if late else self.acknowledgment
+
     def place_of(self, sequence: cython.uint) -> cython.longlong:
         """The stream offset that a sequence number stands for, near what has come (RFC 9293 3.4)."""
         beyond: cython.longlong = sequence
@@ -200,7 +209,7 @@ class Half(Source):
 
 class Moment:
     """What was so when a packet came, for its bytes that are read later: time, packet and file; what its sender had
-    acknowledged; whether the peer's FIN or RST had come."""
+    acknowledged (late: the packet itself said less, `behind`); whether the peer's FIN or RST had come."""
 
     def __init__(self, packet: Packet, half: Half) -> None:
         self.time: cython.longlong = packet.time
@@ -208,6 +217,8 @@ class Moment:
         self.file: cython.int = packet.file
         self.acknowledges: cython.bint = half.acknowledges
         self.acknowledgment: cython.uint = half.acknowledgment
+        self.behind: cython.uint = half.behind
+        self.late: cython.bint = half.behind_packet == packet.number and half.behind_file == packet.file
         self.peer_finished: cython.bint = half.peer.finished
         self.peer_reset: cython.bint = half.peer.was_reset
 
@@ -223,6 +234,9 @@ class Moment:
             packet.file = self.file
         half.acknowledges = self.acknowledges
         half.acknowledgment = self.acknowledgment
+        half.behind = self.behind
+        half.behind_packet = packet.number if self.late else 0
+        half.behind_file = packet.file
         half.peer.finished = self.peer_finished
         half.peer.was_reset = self.peer_reset
 

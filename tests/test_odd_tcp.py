@@ -255,6 +255,24 @@ def test_packets_in_another_order_break_no_rule_and_make_no_other_initiator() ->
     assert set(result.violations["rule"]) <= {"F5"}  # one masking key for all frames
 
 
+@pytest.mark.parametrize("held", [True, False])
+def test_a_close_that_came_late_had_acknowledged_what_its_own_segment_says(held: bool) -> None:
+    hosts = Hosts().open().say("client", frame(CLOSE, BYE, key=KEY))
+    close = hosts.packets.pop()
+    hosts.say("server", frame(CLOSE, BYE)).say("client", flags=ACK)
+    if held:  # it stands behind bytes that come later still
+        hosts = Hosts().open().say("client", frame(TEXT, b"hello", key=KEY))
+        text = hosts.packets.pop()
+        hosts.say("client", frame(CLOSE, BYE, key=KEY))
+        close = hosts.packets.pop()
+        hosts.say("server", frame(CLOSE, BYE)).say("client", flags=ACK)
+        hosts.packets += [close, text]
+    else:
+        hosts.packets.append(close)
+    row = hosts.say("server", flags=FIN | ACK).say("client", flags=FIN | ACK).row()
+    assert row["close_initiator"] == "client" and row["client_code"] == 1000
+
+
 @pytest.mark.parametrize("lost", [True, False])
 def test_a_server_that_may_echo_1010_is_not_blamed_for_it(lost: bool) -> None:
     hosts, needed = Hosts().open(), (1010).to_bytes(2, "big")
